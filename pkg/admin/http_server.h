@@ -1,0 +1,58 @@
+// The HTTP server behind the Admin API and the status listener: Beast on the control thread's io_context.
+//
+// Not for traffic. Bounded: body, header count and size, time for a request, connections. A handler answers when it
+// likes, on the control thread.
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+
+namespace boost::asio {
+class io_context;
+}
+
+namespace weir::admin {
+
+struct Request {
+  std::string method, path, query;   // path still percent-encoded; query without "?"
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string body;
+  std::string peer;                  // client address
+
+  // First value of a header, ASCII case ignored; empty when there is none.
+  std::string_view header(std::string_view name) const;
+};
+
+struct Response {
+  unsigned status = 200;
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string body;
+};
+
+using Respond = std::move_only_function<void(Response)>;
+using Handler = std::function<void(Request, Respond)>;
+
+class HttpServer {
+ public:
+  struct Options {
+    std::size_t body_bytes_max = 10 * 1024 * 1024;      // client_max_body_size; more: 413
+    std::size_t header_bytes_max = 64 * 1024;
+    std::size_t headers_max = 100;                      // more: 431
+    std::size_t connections_max = 512;
+    std::chrono::seconds request_timeout{60}, idle_timeout{75};
+  };
+  static std::unique_ptr<HttpServer> make(boost::asio::io_context&, Options, Handler);
+  virtual ~HttpServer() = default;
+  // Errors name the address and the remedy (port in use, no permission).
+  virtual Result<std::uint16_t> listen(const std::string& ip, std::uint16_t port) = 0;  // returns the bound port
+  virtual void close() = 0;           // stops accepting, closes idle connections; answers in flight still go out
+};
+
+}  // namespace weir::admin

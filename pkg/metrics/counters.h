@@ -1,0 +1,44 @@
+// What one worker counts. Written by its worker only, read by the control thread when it is scraped.
+//
+// Each number is a relaxed atomic that only one thread writes: an increment is a plain load, add and store.
+#pragma once
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+namespace weir::metrics {
+
+class Counter {
+ public:
+  void add(std::uint64_t n = 1) { value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
+  void sub(std::uint64_t n = 1) { value_.store(value_.load(std::memory_order_relaxed) - n, std::memory_order_relaxed); }
+  std::uint64_t get() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<std::uint64_t> value_{0};
+};
+
+// Upper bounds in ms of Kong's latency histograms (kong/plugins/prometheus/exporter.lua).
+inline constexpr std::array<double, 13> latency_bounds{1, 2, 5, 7, 10, 15, 20, 30, 50, 75, 100, 200, 500};
+
+struct Histogram {
+  std::array<Counter, latency_bounds.size() + 1> buckets;  // not cumulative; the last is +Inf
+  Counter sum_us;
+  void observe_us(std::uint64_t us);
+};
+
+struct Counters {
+  // Requests by status code 100..599 and by who answered.
+  std::array<Counter, 600> answered_by_upstream, answered_by_weir;
+  Counter requests_total;
+  Counter connections_accepted, connections_active, connections_idle;  // client side
+  Counter connections_refused;                                         // over a limit
+  Counter upstream_connections_opened, upstream_connections_active, upstream_connections_idle;
+  Counter upstream_connect_failed, upstream_retries;
+  Counter requests_malformed, requests_timed_out, client_aborted, upstream_aborted;
+  Counter bytes_from_clients, bytes_to_clients;
+  Counter tls_handshakes, tls_handshakes_failed;
+  Histogram request_ms, upstream_ms, weir_ms;                          // whole request; upstream's head; spent in Weir
+};
+
+}  // namespace weir::metrics

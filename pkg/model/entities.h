@@ -1,0 +1,98 @@
+// What users configure, as types: the form that the snapshot compiler reads. Fields and defaults are Kong 3.9's.
+//
+// A value of these types is made by read<T>() from an entity that satisfies its schema.
+#pragma once
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/uuid.h"
+#include "model/schema.h"
+
+namespace weir::model {
+
+using Tags = std::vector<std::string>;
+
+// Where requests are sent: one upstream application. Kong entity "services".
+struct Service {
+  Uuid id;
+  std::int64_t created_at = 0, updated_at = 0;  // Unix seconds
+  std::optional<std::string> name;
+  std::int64_t retries = 5;                      // further attempts after the first, 0..32767
+  std::string protocol = "http";
+  std::string host;                              // an upstream's name, a host name or an address
+  std::uint16_t port = 80;
+  std::optional<std::string> path;
+  std::int64_t connect_timeout = 60000, write_timeout = 60000, read_timeout = 60000;  // ms
+  std::optional<Tags> tags;
+  std::optional<Uuid> client_certificate;
+  std::optional<bool> tls_verify;
+  std::optional<std::int64_t> tls_verify_depth;
+  std::optional<std::vector<std::string>> ca_certificates;
+  bool enabled = true;
+};
+
+struct Peer {  // an element of sources and destinations; at least one is set
+  std::optional<std::string> ip;  // address or CIDR
+  std::optional<std::uint16_t> port;
+};
+
+// Which requests belong to a service. Kong entity "routes".
+struct Route {
+  Uuid id;
+  std::int64_t created_at = 0, updated_at = 0;
+  std::optional<std::string> name;
+  std::vector<std::string> protocols{"http", "https"};
+  std::int64_t https_redirect_status_code = 426;
+  bool strip_path = true, preserve_host = false, request_buffering = true, response_buffering = true;
+  std::optional<Tags> tags;
+  std::optional<Uuid> service;
+  std::optional<std::vector<std::string>> snis;
+  std::optional<std::vector<Peer>> sources, destinations;
+  std::optional<std::vector<std::string>> methods, hosts, paths;
+  std::optional<std::map<std::string, std::vector<std::string>>> headers;
+  std::int64_t regex_priority = 0;
+  std::string path_handling = "v0";
+};
+
+// A virtual host name that balances over targets. Kong entity "upstreams". Health checks and hashing fields are
+// declared in the schema; those that this version cannot honour are refused there.
+struct Upstream {
+  Uuid id;
+  std::int64_t created_at = 0, updated_at = 0;
+  std::string name;
+  std::string algorithm = "round-robin";
+  std::int64_t slots = 10000;
+  std::optional<std::string> host_header;
+  std::optional<Tags> tags;
+  bool use_srv_name = false;
+};
+
+// One address of an upstream. Kong entity "targets".
+struct Target {
+  Uuid id;
+  double created_at = 0, updated_at = 0;  // Unix seconds with milliseconds
+  Uuid upstream;
+  std::string target;                     // host:port, IPv6 in brackets
+  std::int64_t weight = 100;              // 0..65535; 0 gets no traffic
+  std::optional<Tags> tags;
+};
+
+template <class T>
+const Schema& schema();
+template <> const Schema& schema<Service>();
+template <> const Schema& schema<Route>();
+template <> const Schema& schema<Upstream>();
+template <> const Schema& schema<Target>();
+
+// entity: satisfies schema<T>().
+template <class T>
+T read(const Object& entity);
+template <> Service read<Service>(const Object&);
+template <> Route read<Route>(const Object&);
+template <> Upstream read<Upstream>(const Object&);
+template <> Target read<Target>(const Object&);
+
+}  // namespace weir::model

@@ -1,0 +1,105 @@
+// The declaration of an entity, and all that follows from it.
+//
+// An entity is declared once, in model/<entity>.cpp, by naming each field, its type, default, limits and help text.
+// JSON in and out, form decoding, validation (all faults at once, Kong's wording), SQL columns, Admin API endpoints,
+// /schemas/... and the OpenAPI document read it. Immutable after start-up, shared by all threads. No I/O.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <boost/json.hpp>
+
+#include "base/uuid.h"
+#include "model/problem.h"
+
+namespace weir::model {
+
+enum class Type : std::uint8_t { string, integer, number, boolean, array, set, map, record, foreign };
+std::string_view name(Type);  // Kong's word: "string", "integer", ...
+
+// What Weir fills in by itself.
+enum class Auto : std::uint8_t { none, uuid, created_at, updated_at };
+
+struct Field {
+  std::string name;
+  std::string help;
+  Type type = Type::string;
+  Auto automatic = Auto::none;
+  bool required = false;
+  bool unique = false;
+  bool uuid = false;           // string in UUID form
+  bool milliseconds = false;   // timestamps: float seconds with ms (targets) instead of integer seconds
+  bool cascade = false;        // foreign: deleted with its parent
+  boost::json::value initial;  // default; null when there is none
+  std::string reference;       // foreign: schema name of the parent
+  std::vector<Field> elements; // array, set: exactly one
+  std::vector<Field> values;   // map: exactly one (keys are strings); map keys' own checks are in `keys`
+  std::vector<Field> keys;     // map: exactly one
+  std::vector<Field> fields;   // record: its fields
+
+  // Limits, shown by /schemas and OpenAPI.
+  std::optional<std::pair<double, double>> between;
+  std::vector<std::string> one_of;
+  std::vector<std::string> not_one_of;
+  std::optional<std::size_t> len_min;  // strings: 1 unless said otherwise
+  std::optional<std::size_t> len_max;
+
+  // Further rules. Each says what is wrong, in Kong's words, or nothing.
+  std::vector<std::function<std::optional<std::string>(const boost::json::value&)>> checks;
+  // Rewrites an accepted value into its stored form (targets: "h" -> "h:8000"); null when there is none.
+  std::function<boost::json::value(const boost::json::value&)> normalise;
+  // Says why this (valid) value cannot be honoured by this version, or nothing: never accepted and ignored.
+  std::function<std::optional<std::string>(const boost::json::value&)> unsupported;
+};
+
+// Rule over several fields of a complete entity. Adds to `fields` (by name) or to `entity` ("@entity" messages).
+using EntityCheck =
+    std::function<void(const Object& entity, Object& fields, std::vector<std::string>& entity_messages)>;
+
+class Schema {
+ public:
+  std::string_view name() const { return name_; }                  // "services": also table and collection path
+  std::string_view endpoint_key() const { return endpoint_key_; }  // "name", "target"; empty when only the id finds it
+  bool has_tags() const;
+  std::span<const Field> fields() const { return fields_; }
+  const Field* field(std::string_view name) const;
+  // Fields that make a row unique together, where a cache_key column keeps that (targets: upstream, target).
+  std::span<const std::string> cache_key() const { return cache_key_; }
+
+  // A new entity from a client's input: expands shorthands (services: url), fills auto fields and defaults (a field
+  // given as null takes no default), checks everything, normalises. now: Unix seconds with fraction.
+  Outcome<Object> insert(Object input, double now) const;
+  // Full replacement by PUT: as insert, but with the given id.
+  Outcome<Object> upsert(Object input, const Uuid& id, double now) const;
+  // PATCH: `current` with `patch` merged in (records deeply, everything else whole, null clears), then checked.
+  Outcome<Object> update(const Object& current, Object patch, double now) const;
+  // Checks without filling in ids or times: POST /schemas/{entity}/validate.
+  Outcome<void> validate(Object input) const;
+  // The same for a complete entity that comes from a store: a row that does not satisfy its schema.
+  Outcome<void> check(const Object& entity) const;
+
+  Object describe() const;       // GET /schemas/{entity}
+  Object json_schema() const;    // for OpenAPI components: what is shown (readOnly marks auto fields)
+
+ private:
+  friend class SchemaBuilder;
+  std::string name_, endpoint_key_;
+  std::vector<Field> fields_;
+  std::vector<EntityCheck> entity_checks_;
+  std::vector<Object> described_checks_;                 // what /schemas shows of them
+  std::vector<std::string> cache_key_;
+  // Adjusts raw input before anything else (services: url -> protocol, host, port, path).
+  std::function<std::optional<std::string>(Object& input, Object& faults)> shorthand_;
+};
+
+// All entities, parents before children. Listed by hand in model/all.cpp.
+std::span<const Schema* const> schemas();
+const Schema* find_schema(std::string_view name);
+
+}  // namespace weir::model
