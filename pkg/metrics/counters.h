@@ -5,6 +5,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <span>
 
 namespace weir::metrics {
 
@@ -18,13 +19,20 @@ class Counter {
   std::atomic<std::uint64_t> value_{0};
 };
 
-// Upper bounds in ms of Kong's latency histograms (kong/plugins/prometheus/exporter.lua).
-inline constexpr std::array<double, 13> latency_bounds{1, 2, 5, 7, 10, 15, 20, 30, 50, 75, 100, 200, 500};
+// Upper bounds in ms of Kong's latency histograms (kong/plugins/prometheus/exporter.lua): the first for what the
+// gateway itself spends, the second for what an upstream has a part in.
+inline constexpr std::array<double, 17> own_latency_bounds{1,  2,   5,   7,   10,  15,   20,   30,  50,
+                                                           75, 100, 200, 500, 750, 1000, 3000, 6000};
+inline constexpr std::array<double, 13> latency_bounds{25,   50,   80,   100,   250,   400,  700,
+                                                       1000, 2000, 5000, 10000, 30000, 60000};
 
 struct Histogram {
-  std::array<Counter, latency_bounds.size() + 1> buckets;  // not cumulative; the last is +Inf
-  Counter sum_us;
+  explicit Histogram(std::span<const double> bounds_ms) : bounds(bounds_ms) {}
   void observe_us(std::uint64_t us);
+
+  std::span<const double> bounds;                              // ms, rising
+  std::array<Counter, own_latency_bounds.size() + 1> buckets;  // not cumulative; the one after the last bound is +Inf
+  Counter sum_us;
 };
 
 struct Counters {
@@ -38,7 +46,8 @@ struct Counters {
   Counter requests_malformed, requests_timed_out, client_aborted, upstream_aborted;
   Counter bytes_from_clients, bytes_to_clients;
   Counter tls_handshakes, tls_handshakes_failed;
-  Histogram request_ms, upstream_ms, weir_ms;                          // whole request; upstream's head; spent in Weir
+  // Whole request; until the upstream's head; spent in Weir.
+  Histogram request_ms{latency_bounds}, upstream_ms{latency_bounds}, weir_ms{own_latency_bounds};
 };
 
 }  // namespace weir::metrics
