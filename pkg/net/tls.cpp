@@ -1,0 +1,200 @@
+#include "net/tls.h"
+
+#include <fcntl.h>
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/rand.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace weir::net {
+
+// The BIO's methods; a friend of Connection because it moves the edge flags.
+struct EdgeBio {
+  static int read(BIO* bio, char* to, int bytes) {
+    auto* c = static_cast<Connection*>(BIO_get_data(bio));
+    BIO_clear_retry_flags(bio);
+    if (c->readable_) {
+      ssize_t r = ::recv(c->fd, to, static_cast<std::size_t>(bytes), 0);
+      if (r >= 0) {
+        if (r < bytes && !c->ended_) c->readable_ = false;
+        return static_cast<int>(r);
+      }
+      if (errno != EAGAIN && errno != EINTR) return -1;
+      if (errno == EAGAIN) c->readable_ = false;
+    }
+    BIO_set_retry_read(bio);
+    return -1;
+  }
+
+  static int write(BIO* bio, const char* from, int bytes) {
+    BIO_clear_retry_flags(bio);
+    auto* c = static_cast<Connection*>(BIO_get_data(bio));
+    ssize_t r = ::send(c->fd, from, static_cast<std::size_t>(bytes), MSG_NOSIGNAL);
+    if (r < 0 && (errno == EAGAIN || errno == EINTR)) BIO_set_retry_write(bio);
+    return static_cast<int>(r);
+  }
+
+  static BIO_METHOD* method() {
+    static BIO_METHOD* const made = [] {
+      BIO_METHOD* m = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "edge socket");
+      BIO_meth_set_create(m, [](BIO* b) { return BIO_set_init(b, 1), 1; });
+      BIO_meth_set_ctrl(m, [](BIO*, int command, long, void*) -> long { return command == BIO_CTRL_FLUSH; });
+      BIO_meth_set_read(m, &EdgeBio::read);
+      BIO_meth_set_write(m, &EdgeBio::write);
+      return m;
+    }();
+    return made;
+  }
+};
+
+namespace {
+
+// The first error that OpenSSL queued, in words; the queue is emptied.
+std::string openssl_says() {
+  char text[256] = "no reason given";
+  if (unsigned long e = ERR_get_error()) ERR_error_string_n(e, text, sizeof text);
+  ERR_clear_error();
+  return text;
+}
+
+void common(SSL_CTX* c) {
+  SSL_CTX_set_min_proto_version(c, TLS1_2_VERSION);
+  SSL_CTX_set_mode(c, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+  // A peer that leaves without a goodbye is an end of stream; HTTP framing tells whether that was a cut.
+  SSL_CTX_set_options(c, SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_NO_COMPRESSION);
+  SSL_CTX_set_read_ahead(c, 1);  // one recv per record, not two
+}
+
+int choose_alpn(SSL*, const unsigned char** out, unsigned char* out_bytes, const unsigned char* in, unsigned in_bytes,
+                void*) {
+  static constexpr unsigned char http11[] = "\x08http/1.1";
+  unsigned char* chosen = nullptr;
+  if (SSL_select_next_proto(&chosen, out_bytes, http11, sizeof http11 - 1, in, in_bytes) != OPENSSL_NPN_NEGOTIATED)
+    return SSL_TLSEXT_ERR_ALERT_FATAL;  // RFC 7301 section 3.2: nothing in common ends the handshake
+  *out = chosen;
+  return SSL_TLSEXT_ERR_OK;
+}
+
+bool begin(Connection& c, SSL_CTX* context) {
+  c.ssl = SSL_new(context);
+  if (!c.ssl) return false;
+  BIO* bio = BIO_new(EdgeBio::method());
+  if (!bio) return false;
+  BIO_set_data(bio, &c);
+  SSL_set_bio(c.ssl, bio, bio);
+  return true;
+}
+
+Result<void> write_pem(const std::string& path, mode_t mode, const std::function<int(BIO*)>& write) {
+  std::unique_ptr<BIO, decltype(&BIO_free)> memory(BIO_new(BIO_s_mem()), &BIO_free);
+  if (!memory || write(memory.get()) != 1) return fail("cannot write a PEM text: {}", openssl_says());
+  char* data = nullptr;
+  long bytes = BIO_get_mem_data(memory.get(), &data);
+  ::unlink(path.c_str());  // so that the mode holds for a file that was there before
+  int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+  if (fd < 0) return fail("cannot write {}: {}; is its folder there and writable?", path, std::strerror(errno));
+  bool ok = ::write(fd, data, static_cast<std::size_t>(bytes)) == bytes;
+  ok = ::close(fd) == 0 && ok;
+  if (!ok) return fail("cannot write {}: {}", path, std::strerror(errno));
+  return {};
+}
+
+}  // namespace
+
+void FreeTlsContext::operator()(ssl_ctx_st* context) const { SSL_CTX_free(context); }
+
+Result<TlsContext> server_context(const std::string& cert_file, const std::string& key_file) {
+  TlsContext context(SSL_CTX_new(TLS_server_method()));
+  if (!context) return fail("cannot start TLS: {}", openssl_says());
+  common(context.get());
+  if (SSL_CTX_use_certificate_chain_file(context.get(), cert_file.c_str()) != 1)
+    return fail("cannot use the certificate {}: {}; give a readable PEM file (ssl_cert)", cert_file, openssl_says());
+  if (SSL_CTX_use_PrivateKey_file(context.get(), key_file.c_str(), SSL_FILETYPE_PEM) != 1)
+    return fail("cannot use the key {}: {}; give the certificate's own key as a readable PEM file without password "
+                "(ssl_cert_key)", key_file, openssl_says());
+  SSL_CTX_set_alpn_select_cb(context.get(), &choose_alpn, nullptr);
+  SSL_CTX_set_num_tickets(context.get(), 1);
+  static constexpr unsigned char id[] = "weir";
+  SSL_CTX_set_session_id_context(context.get(), id, sizeof id - 1);
+  SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);  // tickets carry the sessions
+  return context;
+}
+
+Result<TlsContext> client_context() {
+  TlsContext context(SSL_CTX_new(TLS_client_method()));
+  if (!context) return fail("cannot start TLS: {}", openssl_says());
+  common(context.get());
+  SSL_CTX_set_verify(context.get(), SSL_VERIFY_NONE, nullptr);
+  static constexpr unsigned char http11[] = "\x08http/1.1";
+  SSL_CTX_set_alpn_protos(context.get(), http11, sizeof http11 - 1);
+  SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);
+  return context;
+}
+
+bool begin_tls_server(Connection& c, ssl_ctx_st* context) {
+  if (!begin(c, context)) return false;
+  SSL_set_accept_state(c.ssl);
+  return true;
+}
+
+bool begin_tls_client(Connection& c, ssl_ctx_st* context, const std::string& sni) {
+  if (!begin(c, context)) return false;
+  if (!sni.empty() && SSL_set_tlsext_host_name(c.ssl, sni.c_str()) != 1) return false;
+  SSL_set_connect_state(c.ssl);
+  return true;
+}
+
+Handshake handshake(Connection& c) {
+  int r = SSL_do_handshake(c.ssl);
+  if (r == 1) return Handshake::done;
+  int error = SSL_get_error(c.ssl, r);
+  ERR_clear_error();
+  return error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? Handshake::again : Handshake::failed;
+}
+
+std::string_view server_name(const Connection& c) {
+  const char* name = c.ssl ? SSL_get_servername(c.ssl, TLSEXT_NAMETYPE_host_name) : nullptr;
+  return name ? std::string_view(name) : std::string_view();
+}
+
+Result<void> make_self_signed(const std::string& cert_file, const std::string& key_file) {
+  std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key(EVP_EC_gen("P-256"), &EVP_PKEY_free);
+  std::unique_ptr<X509, decltype(&X509_free)> cert(X509_new(), &X509_free);
+  std::uint64_t serial = 0;
+  if (!key || !cert || RAND_bytes(reinterpret_cast<unsigned char*>(&serial), sizeof serial) != 1)
+    return fail("cannot make a key: {}", openssl_says());
+  X509_set_version(cert.get(), X509_VERSION_3);
+  ASN1_INTEGER_set_uint64(X509_get_serialNumber(cert.get()), serial >> 1);
+  X509_gmtime_adj(X509_getm_notBefore(cert.get()), -3600);
+  X509_gmtime_adj(X509_getm_notAfter(cert.get()), 10L * 365 * 24 * 3600);
+  X509_set_pubkey(cert.get(), key.get());
+  X509_NAME* name = X509_get_subject_name(cert.get());
+  X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>("localhost"), -1, -1, 0);
+  X509_set_issuer_name(cert.get(), name);
+  X509V3_CTX extension;
+  X509V3_set_ctx(&extension, cert.get(), cert.get(), nullptr, nullptr, 0);
+  for (auto [id, value] : {std::pair{NID_subject_alt_name, "DNS:localhost,IP:127.0.0.1,IP:::1"},
+                           std::pair{NID_basic_constraints, "critical,CA:FALSE"}}) {
+    X509_EXTENSION* made = X509V3_EXT_conf_nid(nullptr, &extension, id, value);
+    if (made) X509_add_ext(cert.get(), made, -1);
+    X509_EXTENSION_free(made);
+  }
+  if (X509_sign(cert.get(), key.get(), EVP_sha256()) == 0) return fail("cannot sign a certificate: {}", openssl_says());
+
+  if (auto r = write_pem(key_file, 0600, [&](BIO* b) {
+        return PEM_write_bio_PrivateKey(b, key.get(), nullptr, nullptr, 0, nullptr, nullptr);
+      }); !r)
+    return r;
+  return write_pem(cert_file, 0644, [&](BIO* b) { return PEM_write_bio_X509(b, cert.get()); });
+}
+
+}  // namespace weir::net
