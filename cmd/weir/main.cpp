@@ -1,1 +1,179 @@
-int main() { return 0; }
+// The command line: one sub-command each for what a person or a service manager asks of Weir.
+//
+// Exit codes: 0 done; 1 it failed while starting or running; 2 stopped by force, or the command line is wrong;
+// 78 the settings or the declarative file are faulty (EX_CONFIG).
+#include <CLI/CLI.hpp>
+
+#include <iostream>
+
+#include "base/log.h"
+#include "cmd/weir/completion.h"
+#include "gateway/gateway.h"
+#include "gateway/process.h"
+#include "gateway/version.h"
+
+extern char** environ;
+
+namespace {
+
+namespace gateway = weir::gateway;
+constexpr int failed = 1, usage = 2, faulty_configuration = 78;
+
+struct Arguments {
+  std::string conf, prefix, file;
+  std::vector<std::string> assignments;
+  bool greet = false, json = false;
+};
+
+std::map<std::string, std::string> environment() {
+  std::map<std::string, std::string> out;
+  for (char** entry = environ; *entry; entry++) {
+    const std::string_view text(*entry);
+    const auto equals = text.find('=');
+    if (equals != text.npos) out.emplace(text.substr(0, equals), text.substr(equals + 1));
+  }
+  return out;
+}
+
+// One line of the log for each fault, then the exit code.
+int give_up(const std::string& faults, int code) {
+  std::size_t from = 0;
+  while (from <= faults.size()) {
+    const auto end = std::min(faults.find('\n', from), faults.size());
+    weir::log::event(weir::log::Level::emerg, faults.substr(from, end - from));
+    from = end + 1;
+  }
+  return code;
+}
+
+struct Loaded {
+  gateway::Settings settings;
+  gateway::Options options;
+};
+
+weir::Result<Loaded> load(const Arguments& arguments) {
+  auto assignments = arguments.assignments;
+  if (!arguments.prefix.empty()) assignments.push_back("prefix=" + arguments.prefix);
+  auto settings = gateway::Settings::read({arguments.conf, environment(), assignments});
+  if (!settings) return std::unexpected(settings.error());
+  auto options = gateway::options(*settings);
+  if (!options) return std::unexpected(options.error());
+  return Loaded{std::move(*settings), std::move(*options)};
+}
+
+int run(const Arguments& arguments) {
+  auto loaded = load(arguments);
+  if (!loaded) return give_up(loaded.error().message, faulty_configuration);
+  auto running = gateway::Gateway::start(loaded->settings, loaded->options);
+  if (!running) return give_up(running.error().message, failed);
+  if (arguments.greet) std::cout << (*running)->greeting() << std::flush;
+  return (*running)->run();
+}
+
+int check(const Arguments& arguments) {
+  auto loaded = load(arguments);
+  if (!loaded) return give_up(loaded.error().message, faulty_configuration);
+  const auto file = arguments.file.empty() ? loaded->options.declarative_config : arguments.file;
+  if (!file.empty())
+    if (auto read = gateway::read_declarative(file); !read) return give_up(read.error().message, faulty_configuration);
+  std::cout << "configuration is valid\n";
+  return 0;
+}
+
+int print_version(const Arguments& arguments) {
+  if (arguments.json)
+    std::cout << fmt::format("{{\"version\":\"{}\",\"kong_version\":\"{}\"}}\n", gateway::version, gateway::kong_version);
+  else
+    std::cout << fmt::format("weir {} (Admin API of Kong {})\n", gateway::version, gateway::kong_version);
+  return 0;
+}
+
+int export_config(const Arguments& arguments) {
+  auto loaded = load(arguments);
+  if (!loaded) return give_up(loaded.error().message, faulty_configuration);
+  auto store = gateway::open_store(loaded->options);
+  if (!store) return give_up(store.error().message, failed);
+  if (loaded->options.database_off && !loaded->options.declarative_config.empty()) {
+    auto read = gateway::read_declarative(loaded->options.declarative_config);
+    if (!read) return give_up(read.error().message, faulty_configuration);
+    if (auto held = (*store)->replace_all(read->entities); !held) return give_up(held.error().message, failed);
+  }
+  auto text = weir::store::print_declarative(**store);
+  if (!text) return give_up(text.error().message, failed);
+  if (arguments.file.empty() || arguments.file == "-") {
+    std::cout << *text;
+    return 0;
+  }
+  auto written = gateway::write_private_file(arguments.file, *text);
+  return written ? 0 : give_up(written.error().message, failed);
+}
+
+// Upserts what the file declares and deletes nothing, as Kong's db_import does.
+int import_config(const Arguments& arguments) {
+  auto loaded = load(arguments);
+  if (!loaded) return give_up(loaded.error().message, faulty_configuration);
+  if (loaded->options.database_off) return give_up("config import needs a database; set database=sqlite", usage);
+  auto read = gateway::read_declarative(arguments.file);
+  if (!read) return give_up(read.error().message, faulty_configuration);
+  if (auto made = gateway::make_folder(loaded->options.prefix); !made) return give_up(made.error().message, failed);
+  auto lock = gateway::Lock::take(loaded->options.prefix + "/weir.lock");
+  if (!lock) return give_up(lock.error().message + "; a running node takes changes through its Admin API", failed);
+  auto store = gateway::open_store(loaded->options);
+  if (!store) return give_up(store.error().message, failed);
+  auto changes = (*store)->upsert_all(read->entities);
+  if (!changes) return give_up(arguments.file + ": " + changes.error().message, failed);
+  std::cout << fmt::format("{} entities imported, {} changed\n", read->entities.size(), changes->size());
+  return 0;
+}
+
+void add_settings(CLI::App& command, Arguments& arguments) {
+  command.add_option("-c,--conf", arguments.conf, "settings file (default: /etc/weir/weir.conf, /etc/weir.conf)");
+  command.add_option("-p,--prefix", arguments.prefix, "folder that holds the node's state");
+  command.add_option("--set", arguments.assignments, "a setting, key=value; may be given again")->allow_extra_args(false);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Arguments arguments;
+  CLI::App app{"Weir: ingress gateway, sidecar proxy and Kubernetes operator", "weir"};
+  app.require_subcommand(1);
+  int code = 0;
+
+  auto* run_command = app.add_subcommand("run", "serve traffic in the foreground");
+  add_settings(*run_command, arguments);
+  run_command->add_flag("--greet", arguments.greet, "print where it listens and what to try");
+  run_command->callback([&] { code = run(arguments); });
+
+  auto* check_command = app.add_subcommand("check", "check settings and a declarative file, and change nothing");
+  add_settings(*check_command, arguments);
+  check_command->add_option("file", arguments.file, "declarative file (default: the setting declarative_config)");
+  check_command->callback([&] { code = check(arguments); });
+
+  auto* version_command = app.add_subcommand("version", "print the version");
+  version_command->add_flag("--json", arguments.json, "as JSON");
+  version_command->callback([&] { code = print_version(arguments); });
+
+  auto* config_command = app.add_subcommand("config", "move entities between the database and a declarative file");
+  config_command->require_subcommand(1);
+  auto* export_command = config_command->add_subcommand("export", "write all entities to a file or standard output");
+  add_settings(*export_command, arguments);
+  export_command->add_option("file", arguments.file, "file to write (default: standard output)");
+  export_command->callback([&] { code = export_config(arguments); });
+  auto* import_command = config_command->add_subcommand("import", "add a file's entities to the database, replacing those of the same id");
+  add_settings(*import_command, arguments);
+  import_command->add_option("file", arguments.file, "declarative file")->required();
+  import_command->callback([&] { code = import_config(arguments); });
+
+  std::string shell;
+  auto* completion_command = app.add_subcommand("completion", "print a completion script: bash, zsh or fish");
+  completion_command->add_option("shell", shell, "bash, zsh or fish")->required()->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  completion_command->callback([&] { std::cout << weir::cmd::completion(app, shell); });
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : usage;
+  }
+  return code;
+}

@@ -93,6 +93,8 @@ class Store : public Source {
   virtual Outcome<Changes> remove(const Schema&, const Uuid& id) = 0;
   // Several inserts in one transaction, all or nothing: /apis makes a service and a route, config import many.
   virtual Outcome<Changes> insert_all(const std::vector<std::pair<const Schema*, Object>>& entities) = 0;
+  // The same, replacing rows of the same id; rows that would not change give no Change (`weir config import`).
+  virtual Outcome<Changes> upsert_all(const std::vector<std::pair<const Schema*, Object>>& entities) = 0;
   // Makes the store hold exactly these entities and says what differed; used by the declarative file.
   virtual Outcome<Changes> replace_all(const std::vector<std::pair<const Schema*, Object>>& entities) = 0;
 

@@ -1,0 +1,290 @@
+#include "gateway/gateway.h"
+
+#include <csignal>
+#include <filesystem>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <malloc.h>
+#include <openssl/ssl.h>
+
+#include "base/log.h"
+#include "base/uuid.h"
+#include "gateway/configuration.h"
+#include "gateway/node.h"
+#include "gateway/process.h"
+#include "gateway/publisher.h"
+#include "gateway/version.h"
+#include "net/tls.h"
+
+namespace weir::gateway {
+namespace {
+
+namespace asio = boost::asio;
+using TlsContext = std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)>;
+
+struct Bound {
+  std::string_view what;
+  std::string address;
+  std::uint16_t port;
+  bool tls;
+};
+
+std::string shown(const Bound& b) {
+  return b.address.find(':') == std::string::npos ? fmt::format("{}:{}", b.address, b.port)
+                                                   : fmt::format("[{}]:{}", b.address, b.port);
+}
+
+class Running : public Gateway {
+ public:
+  Running(const Settings& settings, const Options& options) : settings_(settings), options_(options) {}
+
+  ~Running() override {
+    workers_.clear();  // their threads end before what they use
+  }
+
+  Result<> prepare() {
+    if (auto made = make_folder(options_.prefix); !made) return made;
+    auto lock = Lock::take(options_.prefix + "/weir.lock");
+    if (!lock) return std::unexpected(lock.error());
+    lock_.emplace(std::move(*lock));
+    if (auto id = identify(); !id) return id;
+    auto store = open_store(options_);
+    if (!store) return std::unexpected(store.error());
+    store_ = std::move(*store);
+    if (auto resolver = start_resolver(); !resolver) return resolver;
+    publisher_.emplace(io_, *resolver_);
+    configuration_.emplace(io_, options_, *store_, *publisher_);
+    if (auto loaded = configuration_->load(); !loaded) return loaded;
+    malloc_trim(0);  // the rows that were read are compiled now; an idle node should not keep their memory
+    if (auto tls = load_certificate(); !tls) return tls;
+    if (auto started = start_workers(); !started) return started;
+    return start_servers();
+  }
+
+  std::string greeting() const override {
+    const auto find = [&](std::string_view what, bool tls) {
+      for (const auto& b : bound_)
+        if (b.what == what && b.tls == tls) return shown(b);
+      return std::string("off");
+    };
+    const auto admin = find("admin", false);
+    return fmt::format(
+        "Weir {} is running.\n"
+        "  Admin API  http://{}\n"
+        "  proxy      http://{}  https://{}\n"
+        "  metrics    http://{}/metrics\n\n"
+        "Try:\n"
+        "  curl -X POST http://{}/upstreams -H 'Content-Type: application/json' -d '{{\"name\":\"hello\"}}'\n"
+        "  curl -X POST http://{}/upstreams/hello/targets -H 'Content-Type: application/json' -d "
+        "'{{\"target\":\"127.0.0.1:3000\",\"weight\":100}}'\n"
+        "  curl http://{}/upstreams/hello/health\n",
+        version, admin, find("proxy", false), find("proxy", true), find("status", false), admin, admin, admin);
+  }
+
+  int run() override {
+    asio::signal_set stop(io_, SIGTERM, SIGINT, SIGQUIT), reload(io_, SIGHUP);
+    on_stop_ = [this] { begin_drain(); };
+    wait_for_stop(stop);
+    wait_for_reload(reload);
+    tick();
+    notify("READY=1");
+    log::notice("ready", {{"version", version},
+                          {"routes", publisher_->snapshot()->routes()},
+                          {"services", publisher_->snapshot()->services()},
+                          {"upstreams", publisher_->snapshot()->upstreams()},
+                          {"workers", workers_.size()}});
+    io_.run();
+    return forced_ ? 2 : 0;
+  }
+
+ private:
+  Result<> identify() {
+    if (!options_.node_id.empty()) return {};
+    const auto path = options_.prefix + "/weir.id";
+    if (auto text = read_file(path); text && Uuid::parse(text->substr(0, 36))) {
+      options_.node_id = text->substr(0, 36);
+      return {};
+    }
+    options_.node_id = Uuid::random().text();
+    return write_private_file(path, options_.node_id + "\n");
+  }
+
+  Result<> start_resolver() {
+    auto resolver = net::Resolver::start(options_.resolver, [this](const std::string& name, net::ResolvedPtr answer) {
+      asio::post(io_, [this, name, answer = std::move(answer)] {
+        for (const auto& worker : workers_) worker->resolved(name, answer);
+      });
+    });
+    if (!resolver) return std::unexpected(resolver.error());
+    resolver_ = std::move(*resolver);
+    return {};
+  }
+
+  Result<> load_certificate() {
+    const bool wanted = std::any_of(options_.proxy_listen.begin(), options_.proxy_listen.end(), [](const auto& l) { return l.tls; });
+    if (!wanted) return {};
+    std::string cert = options_.ssl_cert, key = options_.ssl_cert_key;
+    if (cert.empty()) {
+      const auto folder = options_.prefix + "/ssl";
+      cert = folder + "/weir-default.crt", key = folder + "/weir-default.key";
+      std::error_code error;
+      if (!std::filesystem::exists(cert, error) || !std::filesystem::exists(key, error)) {
+        if (auto made = make_folder(folder); !made) return made;
+        if (auto made = net::make_self_signed(cert, key); !made) return std::unexpected(made.error());
+      }
+    }
+    auto context = net::server_context(cert, key);
+    if (!context) return std::unexpected(context.error());
+    tls_.emplace_back(*context, SSL_CTX_free);
+    return {};
+  }
+
+  Result<> start_workers() {
+    auto listens = options_.proxy_listen;
+    for (unsigned i = 0; i < options_.workers; i++) {
+      auto worker = proxy::Worker::start(i, options_.proxy, listens, tls_.empty() ? nullptr : tls_.back().get(), *resolver_);
+      if (!worker) return std::unexpected(worker.error());
+      for (std::size_t l = 0; l < listens.size(); l++) listens[l].port = (*worker)->port(l);  // port 0: the others share it
+      workers_.push_back(std::move(*worker));
+    }
+    for (const auto& l : listens) listening("proxy", l.ip, l.port, l.tls);
+    std::vector<proxy::Worker*> serving;
+    std::vector<const metrics::Counters*> counters;
+    for (const auto& worker : workers_) {
+      serving.push_back(worker.get());
+      counters.push_back(&worker->counters());
+    }
+    publisher_->serve(serving);
+    node_.emplace(settings_, options_, *store_, *resolver_, *publisher_, *configuration_, std::move(counters));
+    return {};
+  }
+
+  Result<> start_servers() {
+    api_ = admin::Api::make(*store_, *node_, options_.admin);
+    status_api_ = admin::make_status(*store_, *node_, options_.admin);
+    admin_ = admin::HttpServer::make(io_, options_.admin_http, [this](admin::Request request, admin::Respond respond) {
+      api_->handle(std::move(request), std::move(respond));
+    });
+    status_ = admin::HttpServer::make(io_, options_.admin_http, [this](admin::Request request, admin::Respond respond) {
+      status_api_->handle(std::move(request), std::move(respond));
+    });
+    if (auto bound = listen("admin", *admin_, options_.admin_listen); !bound) return bound;
+    if (!options_.admin.loopback_only)
+      log::warn("the Admin API listens beyond loopback without authentication: anyone who reaches it can change everything");
+    return listen("status", *status_, options_.status_listen);
+  }
+
+  Result<> listen(std::string_view what, admin::HttpServer& server, const std::vector<proxy::Listen>& listens) {
+    for (const auto& l : listens) {
+      auto port = server.listen(l.ip, l.port);
+      if (!port) return fail("{} (setting {}_listen)", port.error().message, what);
+      listening(what, l.ip, *port, false);
+    }
+    return {};
+  }
+
+  void listening(std::string_view what, const std::string& ip, std::uint16_t port, bool tls) {
+    bound_.push_back({what, ip, port, tls});
+    log::notice("listening", {{"what", what}, {"address", ip}, {"port", port}, {"tls", tls}});
+  }
+
+  void wait_for_stop(asio::signal_set& signals) {
+    signals.async_wait([this, &signals](boost::system::error_code error, int number) {
+      if (error) return;
+      if (std::exchange(draining_, true)) {
+        log::warn("stopping at once: second signal", {{"signal", number}});
+        forced_ = true;
+        return io_.stop();
+      }
+      log::notice("draining", {{"signal", number}});
+      wait_for_stop(signals);
+      on_stop_();
+    });
+  }
+
+  void begin_drain() {
+    notify("STOPPING=1");
+    node_->set_draining();
+    admin_->close();
+    deadline_.expires_after(options_.shutdown_timeout);
+    deadline_.async_wait([this](boost::system::error_code cancelled) {
+      if (cancelled) return;
+      log::warn("stopping with requests in flight: nginx_main_worker_shutdown_timeout is over");
+      io_.stop();
+    });
+    left_to_drain_ = workers_.size();
+    for (const auto& worker : workers_)
+      worker->drain([this] {
+        asio::post(io_, [this] {
+          if (--left_to_drain_ > 0) return;
+          log::notice("drained");
+          io_.stop();
+        });
+      });
+  }
+
+  void wait_for_reload(asio::signal_set& signals) {
+    signals.async_wait([this, &signals](boost::system::error_code error, int) {
+      if (error) return;
+      log::notice("reloading");
+      notify("RELOADING=1");
+      reload_certificate();
+      configuration_->reload();
+      notify("READY=1");
+      wait_for_reload(signals);
+    });
+  }
+
+  void reload_certificate() {
+    if (auto loaded = load_certificate(); !loaded)
+      return log::error("certificate not reloaded; the one before stays in use", {{"error", loaded.error().message}});
+    if (tls_.empty()) return;
+    for (const auto& worker : workers_) worker->replace_tls(tls_.back().get());
+  }
+
+  void tick() {
+    clock_.expires_after(std::chrono::seconds(1));
+    clock_.async_wait([this](boost::system::error_code cancelled) {
+      if (cancelled) return;
+      publisher_->retire();
+      tick();
+    });
+  }
+
+  Settings settings_;
+  Options options_;
+  std::optional<Lock> lock_;
+  asio::io_context io_{1};
+  asio::steady_timer clock_{io_}, deadline_{io_};
+  std::unique_ptr<store::Store> store_;
+  std::unique_ptr<net::Resolver> resolver_;
+  std::optional<Publisher> publisher_;
+  std::optional<Configuration> configuration_;
+  std::vector<TlsContext> tls_;  // the newest last; older ones may still be in use
+  std::vector<std::unique_ptr<proxy::Worker>> workers_;
+  std::optional<NodeView> node_;
+  std::unique_ptr<admin::Api> api_, status_api_;
+  std::unique_ptr<admin::HttpServer> admin_, status_;
+  std::vector<Bound> bound_;
+  std::function<void()> on_stop_;
+  std::size_t left_to_drain_ = 0;
+  bool draining_ = false, forced_ = false;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Gateway>> Gateway::start(const Settings& settings, const Options& options) {
+  std::signal(SIGPIPE, SIG_IGN);
+  raise_descriptor_limit();
+  log::set_level(options.log_level);
+  for (const auto& name : settings.unknown_variables())
+    log::info("variable in the environment is no setting", {{"variable", name}});
+  auto running = std::make_unique<Running>(settings, options);
+  if (auto prepared = running->prepare(); !prepared) return std::unexpected(prepared.error());
+  return running;
+}
+
+}  // namespace weir::gateway

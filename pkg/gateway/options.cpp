@@ -1,0 +1,271 @@
+#include "gateway/options.h"
+
+#include <charconv>
+#include <limits>
+#include <thread>
+
+#include "base/text.h"
+#include "base/uuid.h"
+#include "gateway/version.h"
+
+namespace weir::gateway {
+namespace {
+
+template <class Int>
+std::optional<Int> number(std::string_view text) {
+  Int value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+// "10m" -> 10 and "m".
+std::optional<std::pair<std::uint64_t, std::string_view>> amount(std::string_view text) {
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{}) return std::nullopt;
+  return std::pair(value, text.substr(static_cast<std::size_t>(end - text.data())));
+}
+
+Result<proxy::Listen> parse_listen_entry(std::string_view entry) {
+  const auto words = text::split(entry, ' ');
+  const auto address = text::split_host_port(words.front());
+  const bool has_port = address && (words.front().starts_with('[') ? words.front().find("]:") != entry.npos
+                                                                   : words.front().find(':') != entry.npos);
+  if (!has_port || !text::is_ip(address->host))
+    return fail("'{}' must be of form: [off] | <ip>:<port> [ssl] [reuseport] [backlog=N]", entry);
+  proxy::Listen listen{.ip = std::string(address->host), .port = address->port, .tls = false, .backlog = 16384, .reuseport = true};
+  for (const auto word : std::span(words).subspan(1)) {
+    if (word == "ssl") {
+      listen.tls = true;
+    } else if (word == "reuseport" || word == "bind" || word == "deferred" || word == "so_keepalive=on") {
+      continue;  // workers always share the address; the others change nothing that a client sees
+    } else if (word.starts_with("backlog=")) {
+      const auto backlog = number<int>(word.substr(8));
+      if (!backlog || *backlog < 1) return fail("'{}': backlog must be a positive number", entry);
+      listen.backlog = *backlog;
+    } else if (word == "http2" || word == "proxy_protocol") {
+      return fail("'{}': {} cannot be honoured by this version; leave it out", entry, word);
+    } else {
+      return fail("'{}': unknown flag '{}'; the flags are ssl, reuseport, backlog=N", entry, word);
+    }
+  }
+  return listen;
+}
+
+// Reads settings one by one and gathers what is wrong with them.
+class Mapper {
+ public:
+  explicit Mapper(const Settings& settings) : settings_(settings) {}
+  std::string faults;
+
+  const std::string& text(std::string_view key) const { return settings_.text(key); }
+
+  template <class T>
+  void take(std::string_view key, Result<T> value, T& into) {
+    if (value)
+      into = std::move(*value);
+    else
+      fault(key, value.error().message);
+  }
+  void listen(std::string_view key, std::vector<proxy::Listen>& into) { take(key, parse_listen(text(key)), into); }
+  void duration(std::string_view key, std::chrono::milliseconds& into) { take(key, parse_duration(text(key)), into); }
+  void size(std::string_view key, std::size_t& into) { take(key, parse_size(text(key)), into); }
+
+  void seconds(std::string_view key, std::chrono::seconds& into) {
+    if (text(key).empty()) return;
+    if (const auto n = number<std::uint32_t>(text(key)))
+      into = std::chrono::seconds(*n);
+    else
+      fault(key, "must be a number of seconds");
+  }
+
+  template <class Int>
+  void integer(std::string_view key, Int& into, std::int64_t low, std::int64_t high) {
+    const auto n = number<std::int64_t>(text(key));
+    if (!n || *n < low || *n > high)
+      fault(key, fmt::format("must be a whole number between {} and {}", low, high));
+    else
+      into = static_cast<Int>(*n);
+  }
+
+  void boolean(std::string_view key, bool& into) {
+    const auto& value = text(key);
+    if (value == "on" || value == "true")
+      into = true;
+    else if (value == "off" || value == "false")
+      into = false;
+    else
+      fault(key, "must be on or off");
+  }
+
+  void list(std::string_view key, std::vector<std::string>& into) {
+    for (const auto part : text::split(text(key))) into.emplace_back(part);
+  }
+
+  void fault(std::string_view key, std::string_view what) {
+    if (!faults.empty()) faults += '\n';
+    faults += fmt::format("setting {} = '{}': {}", key, text(key), what);
+  }
+
+ private:
+  const Settings& settings_;
+};
+
+void map_headers(Mapper& m, proxy::Options& out) {
+  out.server_tokens = out.latency_tokens = out.request_id = out.upstream_status = false;
+  for (const auto word : text::split(m.text("headers"))) {
+    const auto is = [&](std::string_view name) { return text::equal_ignoring_case(word, name); };
+    if (is("off"))
+      continue;
+    else if (is("server_tokens") || is("Server") || is("Via"))
+      out.server_tokens = true;
+    else if (is("latency_tokens") || is("X-Kong-Proxy-Latency") || is("X-Kong-Response-Latency") || is("X-Kong-Upstream-Latency"))
+      out.latency_tokens = true;
+    else if (is("X-Kong-Request-Id"))
+      out.request_id = true;
+    else if (is("X-Kong-Upstream-Status"))
+      out.upstream_status = true;
+    else
+      m.fault("headers", fmt::format("unknown entry '{}'", word));
+  }
+  out.request_id_upstream = text::equal_ignoring_case(m.text("headers_upstream"), "X-Kong-Request-Id");
+  if (!out.request_id_upstream && m.text("headers_upstream") != "off")
+    m.fault("headers_upstream", "must be X-Kong-Request-Id or off");
+}
+
+void map_proxy(Mapper& m, Options& out) {
+  auto& p = out.proxy;
+  map_headers(m, p);
+  m.boolean("proxy_access_log", p.access_log);
+  m.boolean("allow_debug_header", p.allow_debug_header);
+  m.list("trusted_ips", p.trusted_ips);
+  for (const auto& cidr : p.trusted_ips) {
+    const auto slash = cidr.find('/');
+    const auto ip = std::string_view(cidr).substr(0, slash);
+    const auto bits = slash == cidr.npos ? 0 : number<unsigned>(std::string_view(cidr).substr(slash + 1)).value_or(999);
+    if (!text::is_ip(ip) || bits > (ip.find(':') == ip.npos ? 32U : 128U))
+      m.fault("trusted_ips", fmt::format("'{}' is neither an address nor a CIDR", cidr));
+  }
+  p.error_default_type = m.text("error_default_type");
+  if (p.error_default_type != "text/plain" && p.error_default_type != "text/html" &&
+      p.error_default_type != "application/json" && p.error_default_type != "application/xml")
+    m.fault("error_default_type", "must be text/plain, text/html, application/json or application/xml");
+  m.integer("upstream_keepalive_pool_size", p.upstream_keepalive_pool_size, 0, 1'000'000);
+  m.integer("upstream_keepalive_max_requests", p.upstream_keepalive_max_requests, 0, 4'000'000'000);
+  m.duration("upstream_keepalive_idle_timeout", p.upstream_keepalive_idle_timeout);
+  m.size("nginx_http_client_max_body_size", p.client_max_body_bytes);
+  m.duration("nginx_http_client_header_timeout", p.client_header_timeout);
+  m.duration("nginx_http_client_body_timeout", p.client_body_timeout);
+  m.duration("nginx_http_send_timeout", p.client_send_timeout);
+  m.duration("nginx_http_keepalive_timeout", p.keepalive_timeout);
+  m.integer("nginx_http_keepalive_requests", p.keepalive_requests, 1, 4'000'000'000);
+  m.integer("nginx_events_worker_connections", p.connections_max, 1, 10'000'000);
+}
+
+void map_resolver(Mapper& m, net::Resolver::Options& out) {
+  m.list("dns_resolver", out.servers);
+  for (const auto& server : out.servers)
+    if (const auto address = text::split_host_port(server); !address || !text::is_ip(address->host))
+      m.fault("dns_resolver", fmt::format("'{}' is not of the form ip[:port]", server));
+  out.hosts_file = m.text("dns_hostsfile");
+  out.order.clear();
+  for (const auto type : text::split(m.text("dns_order"))) {
+    if (type != "LAST" && type != "SRV" && type != "A" && type != "AAAA" && type != "CNAME")
+      m.fault("dns_order", fmt::format("unknown record type '{}'; use LAST, SRV, A, AAAA, CNAME", type));
+    out.order.emplace_back(type);
+  }
+  std::chrono::seconds valid{0};
+  m.seconds("dns_valid_ttl", valid);
+  out.valid_ttl = valid;
+  m.seconds("dns_stale_ttl", out.stale_ttl);
+  m.seconds("dns_not_found_ttl", out.not_found_ttl);
+  m.seconds("dns_error_ttl", out.error_ttl);
+}
+
+void map_admin(Mapper& m, Options& out) {
+  m.size("client_max_body_size", out.admin_http.body_bytes_max);
+  m.list("admin_allowed_hosts", out.admin.allowed_hosts);
+  out.admin.database_off = out.database_off;
+  out.admin.version = kong_version;
+  out.admin.weir_version = version;
+  for (const auto& l : out.admin_listen) {
+    out.admin.loopback_only = out.admin.loopback_only && (l.ip.starts_with("127.") || l.ip == "::1");
+    if (l.tls) m.fault("admin_listen", "ssl on the Admin API cannot be honoured by this version; leave it out");
+  }
+  for (const auto& l : out.status_listen)
+    if (l.tls) m.fault("status_listen", "ssl on the status listener cannot be honoured by this version; leave it out");
+}
+
+void map_database(Mapper& m, Options& out) {
+  const auto& database = m.text("database");
+  if (database == "postgres")
+    m.fault("database", "PostgreSQL cannot be honoured by this version; use sqlite or off");
+  else if (database != "sqlite" && database != "off")
+    m.fault("database", "must be sqlite or off");
+  out.database_off = database == "off";
+  out.sqlite_path = m.text("sqlite_path").empty() ? out.prefix + "/weir.db" : m.text("sqlite_path");
+  out.declarative_config = m.text("declarative_config");
+  if (!out.declarative_config.empty() && !out.database_off)
+    m.fault("declarative_config", "is served with database=off only; set that, or load the file by 'weir config import'");
+  out.node_id = m.text("node_id");
+  if (!out.node_id.empty() && !Uuid::parse(out.node_id)) m.fault("node_id", "must be a UUID");
+}
+
+}  // namespace
+
+Result<std::vector<proxy::Listen>> parse_listen(std::string_view text) {
+  std::vector<proxy::Listen> out;
+  if (text == "off") return out;
+  for (const auto entry : text::split(text)) {
+    auto listen = parse_listen_entry(entry);
+    if (!listen) return std::unexpected(listen.error());
+    out.push_back(std::move(*listen));
+  }
+  if (out.empty()) return fail("must be of form: [off] | <ip>:<port> [ssl] [reuseport] [backlog=N], [... next entry ...]");
+  return out;
+}
+
+Result<std::chrono::milliseconds> parse_duration(std::string_view text) {
+  static constexpr std::pair<std::string_view, std::uint64_t> units[] = {
+      {"ms", 1}, {"s", 1000}, {"", 1000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}};
+  if (const auto read = amount(text))
+    for (const auto& [unit, factor] : units)
+      if (unit == read->second && read->first <= 0x7fffffff) return std::chrono::milliseconds(read->first * factor);
+  return fail("must be a time such as 500ms, 10s, 5m or 1h");
+}
+
+Result<std::size_t> parse_size(std::string_view text) {
+  static constexpr std::pair<std::string_view, int> units[] = {{"", 0}, {"k", 10}, {"m", 20}, {"g", 30}};
+  if (const auto read = amount(text))
+    for (const auto& [unit, shift] : units)
+      if (text::equal_ignoring_case(unit, read->second) && read->first < (1ULL << 33)) return read->first << shift;
+  return fail("must be a size such as 8k, 10m or 1g");
+}
+
+Result<Options> options(const Settings& settings) {
+  Mapper m(settings);
+  Options out;
+  out.prefix = m.text("prefix");
+  if (const auto level = log::parse_level(m.text("log_level")))
+    out.log_level = *level;
+  else
+    m.fault("log_level", "must be one of debug, info, notice, warn, error, crit, alert, emerg");
+  map_database(m, out);
+  m.listen("proxy_listen", out.proxy_listen);
+  m.listen("admin_listen", out.admin_listen);
+  m.listen("status_listen", out.status_listen);
+  out.ssl_cert = m.text("ssl_cert");
+  out.ssl_cert_key = m.text("ssl_cert_key");
+  if (out.ssl_cert.empty() != out.ssl_cert_key.empty()) m.fault("ssl_cert", "ssl_cert and ssl_cert_key go together; set both or none");
+  out.workers = std::max(1U, std::thread::hardware_concurrency());
+  if (m.text("nginx_worker_processes") != "auto") m.integer("nginx_worker_processes", out.workers, 1, 1024);
+  m.duration("nginx_main_worker_shutdown_timeout", out.shutdown_timeout);
+  map_proxy(m, out);
+  map_resolver(m, out.resolver);
+  map_admin(m, out);
+  if (!m.faults.empty()) return std::unexpected(Error{std::move(m.faults)});
+  return out;
+}
+
+}  // namespace weir::gateway
