@@ -50,11 +50,11 @@ class Source {
 
 // A page of a list. Rows are in id order; targets of one upstream newest first.
 struct PageQuery {
-  std::size_t size = 100;                  // 1..1000
-  std::string offset;                      // as given by the page before; empty for the first
+  std::size_t size = 100;  // 1..1000
+  std::string offset;      // as given by the page before; empty for the first
   std::vector<std::string> tags;
-  bool any_tag = false;                    // true: OR, false: AND
-  std::string parent_field;                // "service": only rows whose foreign key is `parent`
+  bool any_tag = false;      // true: OR, false: AND
+  std::string parent_field;  // "service": only rows whose foreign key is `parent`
   Uuid parent;
 };
 struct Page {
@@ -98,7 +98,7 @@ class Store : public Source {
   // Makes the store hold exactly these entities and says what differed; used by the declarative file.
   virtual Outcome<Changes> replace_all(const std::vector<std::pair<const Schema*, Object>>& entities) = 0;
 
-  virtual bool reachable() = 0;       // GET /status: database.reachable
+  virtual bool reachable() = 0;  // GET /status: database.reachable
 };
 
 // Opens or makes the database file, brings its tables up to date. path ":memory:" keeps nothing (database=off).
