@@ -1,11 +1,12 @@
 """The load-balancer tutorial as a newcomer types it: curl against the Admin API, two Express servers behind the proxy."""
 import json
 import shlex
+import threading
 from collections import Counter
 
 import pytest
 
-from harness import Load, curl, eventually, request, connect
+from harness import DEADLINE, Load, connect, curl, eventually, ok, request
 
 # The four lines of the tutorial; ports are those of the node and of the servers under test.
 UPSTREAM = """curl -H "Content-Type: application/json" -X POST -d '{"name":"hello"}' http://127.0.0.1:8001/upstreams/"""
@@ -114,14 +115,27 @@ def test_changes_under_load_lose_nothing(tutorial, express):
         assert load.failures == [] and load.done > 300
 
 
-def test_a_request_in_flight_ends_on_the_target_that_was_deleted(tutorial):
-    set_weight(tutorial, tutorial.two.port, 0)
+def test_a_request_in_flight_ends_on_the_target_that_was_deleted(tutorial, scripted):
+    arrived, go_on = threading.Event(), threading.Event()
+
+    def slow(c):
+        c.head()
+        arrived.set()
+        go_on.wait(DEADLINE)
+        c.send(ok(b"late"))
+    third = scripted(slow)
+    tutorial.admin("POST", "/upstreams/hello/targets", {"target": f"127.0.0.1:{third.port}"}, expect=201)
+    for server in (tutorial.one, tutorial.two):
+        set_weight(tutorial, server.port, 0)
     connection = connect(tutorial.proxy_port)
-    connection.request("GET", "/slow/400", headers={"Host": "hello.com"})
-    eventually(lambda: b"kong_nginx_connections_total" in request(tutorial.status_port, path="/metrics").body, "scraped")
-    tutorial.admin("DELETE", f"/upstreams/hello/targets/127.0.0.1:{tutorial.one.port}", expect=204)
+    connection.request("GET", "/", headers={"Host": "hello.com"})
+    assert arrived.wait(DEADLINE)
+    set_weight(tutorial, tutorial.one.port, 100)
+    tutorial.admin("DELETE", f"/upstreams/hello/targets/127.0.0.1:{third.port}", expect=204)
+    assert tutorial.get().json["server"] == "01"
+    go_on.set()
     answer = connection.getresponse()
-    assert answer.status == 200 and json.loads(answer.read())["server"] == "01"
+    assert answer.status == 200 and answer.read() == b"late"
     connection.close()
 
 
