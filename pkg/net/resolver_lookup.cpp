@@ -117,7 +117,7 @@ std::vector<Question> Lookup::questions() {
   std::vector<Question> result;
   auto collect = [&](Part& part) {
     if (part.finished()) return;
-    auto end = std::min(part.lead() + part.ahead, part.order.size());
+    auto end = std::min(std::max(part.lead() + 1, part.ahead), part.order.size());
     for (; part.asked < end; ++part.asked) result.push_back({part.name, part.order[part.asked]});
   };
   if (settled_) return result;

@@ -46,7 +46,7 @@ class Lookup {
   std::optional<Outcome> outcome() const;
 
  private:
-  // A name whose record types are tried in order; `ahead` of them at once.
+  // A name whose record types are tried in order, the first `ahead` of them at once.
   struct Part {
     std::string name;
     std::vector<RecordType> order;
