@@ -245,10 +245,10 @@ def run_weir(*args, env=None, timeout=None, **more):
 class Scripted:
     """A TCP server whose answers are scripted: each connection runs `handler(connection)` in a thread of its own."""
 
-    def __init__(self, handler, port=0):
+    def __init__(self, handler, port=0, address="127.0.0.1"):
         self.handler, self.received, self.connections = handler, b"", 0
         self.lock = threading.Lock()
-        self.listener = socket.create_server(("127.0.0.1", port), backlog=512)
+        self.listener = socket.create_server((address, port), backlog=512)
         self.port = self.listener.getsockname()[1]
         self.open, self.closed = [], False
         threading.Thread(target=self._accept, daemon=True).start()
