@@ -1,0 +1,28 @@
+// YAML text as a JSON value and back: the part of YAML 1.2 (core schema) that configuration files use.
+//
+// Knows nothing of entities. Bounded in size, depth and in what aliases expand to.
+#pragma once
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include <boost/json.hpp>
+
+#include "base/result.h"
+
+namespace weir::store {
+
+inline constexpr std::size_t document_bytes_max = 16 * 1024 * 1024;
+inline constexpr std::size_t document_depth_max = 64;
+// Values after the expansion of aliases; 32 bytes of text count as one. A 16 MiB file of real entities stays below
+// half.
+inline constexpr std::size_t document_values_max = 4'000'000;
+
+// One document. Anchors, aliases and merge keys (<<) are expanded; a key given twice, tags of other programs and
+// several documents are errors. Plain scalars have the types of the core schema: "yes" is a text, "3.0" a number.
+Result<boost::json::value> parse_yaml(std::string_view text);
+
+// Appends a value as block YAML. Read again it is the same value.
+void print_yaml(std::string& out, const boost::json::value& value, int indent = 0);
+
+}  // namespace weir::store
