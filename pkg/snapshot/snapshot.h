@@ -22,8 +22,8 @@ namespace weir::snapshot {
 
 // The object that a compiled piece came from.
 struct Origin {
-  std::string_view source;      // Source::name(): a literal that outlives everything
-  std::string_view kind;        // schema name, "routes"
+  std::string_view source;  // Source::name(): a literal that outlives everything
+  std::string_view kind;    // schema name, "routes"
   Uuid id;
   std::string name;             // empty when the object has none
   std::int64_t generation = 0;  // updated_at in ms; a later phase of the same object has a larger one
@@ -35,7 +35,7 @@ inline constexpr Slot no_slot = 0xffffffff;
 
 struct Target {
   Origin origin;
-  std::string host;        // host name or address, without brackets
+  std::string host;  // host name or address, without brackets
   std::uint16_t port = 0;
   std::uint16_t weight = 100;
   bool is_ip = false;
@@ -43,7 +43,7 @@ struct Target {
 
 // What a service's host stands for: an upstream with targets, or a plain host name (one target without port).
 struct Backend {
-  Origin origin;                       // of the upstream; kind is empty for a plain host
+  Origin origin;  // of the upstream; kind is empty for a plain host
   std::string name;
   bool is_upstream = false;
   std::optional<std::string> host_header;
@@ -53,10 +53,10 @@ struct Backend {
 
 struct Service {
   Origin origin;
-  bool tls = false;                    // protocol https
+  bool tls = false;  // protocol https
   std::string host;
-  std::uint16_t port = 80;             // used when the backend's address brings none
-  std::string path;                    // "/" when unset
+  std::uint16_t port = 80;  // used when the backend's address brings none
+  std::string path;         // "/" when unset
   std::uint32_t retries = 5;
   std::chrono::milliseconds connect_timeout{60000}, write_timeout{60000}, read_timeout{60000};
   Slot backend = no_slot;
@@ -66,8 +66,8 @@ enum class PathHandling : std::uint8_t { v0, v1 };
 
 struct Route {
   Origin origin;
-  Slot service = no_slot;              // no_slot: none; answered 503
-  bool http = true, https = true;      // its protocols
+  Slot service = no_slot;          // no_slot: none; answered 503
+  bool http = true, https = true;  // its protocols
   std::uint16_t https_redirect_status_code = 426;
   bool strip_path = true, preserve_host = false;
   PathHandling path_handling = PathHandling::v0;
@@ -76,20 +76,20 @@ struct Route {
 // What a route is chosen by. Views must outlive the call only.
 struct Request {
   std::string_view method;
-  std::string_view host;               // lower case, without port; IPv6 in brackets
-  std::uint16_t port = 0;              // of the Host field, else the scheme's default
-  std::string_view path;               // normalised, without query
-  std::string_view sni;                // empty when plain
+  std::string_view host;   // lower case, without port; IPv6 in brackets
+  std::uint16_t port = 0;  // of the Host field, else the scheme's default
+  std::string_view path;   // normalised, without query
+  std::string_view sni;    // empty when plain
   bool tls = false;
   // Calls back with each value of the field `name` (lower case); stops when it returns true, and then returns true.
   const void* headers = nullptr;
-  bool (*any_header)(const void* headers, std::string_view name, bool (*test)(const void* context, std::string_view value),
-                     const void* context) = nullptr;
+  bool (*any_header)(const void* headers, std::string_view name,
+                     bool (*test)(const void* context, std::string_view value), const void* context) = nullptr;
 };
 
 struct Match {
-  const Route* route = nullptr;        // null: no route
-  std::size_t prefix_bytes = 0;        // length of the matched part of the path; 0 when it matched without a path
+  const Route* route = nullptr;  // null: no route
+  std::size_t prefix_bytes = 0;  // length of the matched part of the path; 0 when it matched without a path
 };
 
 // A part of the configuration that could not be compiled, and why.
@@ -110,7 +110,9 @@ class Snapshot {
   const Service* service(Slot) const;
   const Backend* backend(Slot) const;
   const Backend* find_backend(std::string_view upstream_name) const;  // upstreams only
-  Slot backend_slots() const;          // one more than the largest slot in use
+  Slot backend_slots() const;                                         // one more than the largest slot in use
+  const Route* find_route(const Uuid&) const;
+  const Service* find_service(const Uuid&) const;
 
   // Backends that differ from the snapshot of revision() - 1: what a worker that serves that one must look at.
   std::span<const Slot> changed_backends() const { return changed_backends_; }
@@ -123,7 +125,7 @@ class Snapshot {
 
  private:
   friend class Compiler;
-  struct Tables;                       // persistent maps; see compile.cpp
+  struct Tables;  // persistent maps; see compile.cpp
   std::uint64_t revision_ = 0;
   std::shared_ptr<const Tables> tables_;
   std::vector<Slot> changed_backends_;
@@ -137,7 +139,7 @@ using SnapshotPtr = std::shared_ptr<const Snapshot>;
 SnapshotPtr compile(const SnapshotPtr& previous, const store::Changes& changes, std::string_view source);
 
 // The path that goes to the upstream, without query (kong-entities.md section 10, v0 and v1): the service's path joined
-// with the request's, without the matched prefix when the route strips it. Written to `out`, percent-escaped again.
+// with the request's, without the matched prefix when the route strips it. Replaces `out`; percent-escaped again.
 void upstream_path(const Route&, const Service&, std::string_view path, std::size_t prefix_bytes, std::string& out);
 
 }  // namespace weir::snapshot

@@ -1,0 +1,58 @@
+#include "snapshot/snapshot.h"
+
+#include "base/text.h"
+#include "snapshot/tables.h"
+
+namespace weir::snapshot {
+
+Match Snapshot::match(const Request& request) const {
+  return tables_->router.match(request);
+}
+
+const Service* Snapshot::service(Slot slot) const {
+  return tables_->services.at(slot);
+}
+
+const Backend* Snapshot::backend(Slot slot) const {
+  return tables_->backends.at(slot);
+}
+
+const Backend* Snapshot::find_backend(std::string_view upstream_name) const {
+  const auto* use = tables_->name_uses.find(Bytes{text::lower(upstream_name)});
+  const auto* found = use ? backend(use->slot) : nullptr;
+  return found && found->is_upstream ? found : nullptr;
+}
+
+const Route* Snapshot::find_route(const Uuid& id) const {
+  const auto* route = tables_->routes.find(Nibbles(id));
+  return route ? &(*route)->route : nullptr;
+}
+
+const Service* Snapshot::find_service(const Uuid& id) const {
+  const auto* use = tables_->service_uses.find(Nibbles(id));
+  return use ? service(use->slot) : nullptr;
+}
+
+Slot Snapshot::backend_slots() const {
+  return tables_->backend_slots.end();
+}
+std::size_t Snapshot::routes() const {
+  return tables_->route_count;
+}
+std::size_t Snapshot::services() const {
+  return tables_->service_count;
+}
+std::size_t Snapshot::upstreams() const {
+  return tables_->upstream_count;
+}
+
+std::vector<Fault> Snapshot::faults() const {
+  std::vector<Fault> out;
+  tables_->faults.for_each([&](const auto& fault) {
+    out.push_back(*fault);
+    return false;
+  });
+  return out;
+}
+
+}  // namespace weir::snapshot
