@@ -1,7 +1,7 @@
 // The Admin API (Kong 3.9's): endpoints generated from the entity declarations, and the few special ones.
 //
-// Control thread only. Reads and writes entities through store::Store; what it shows of traffic and how a change reaches
-// the workers it gets through Node, which the gateway implements.
+// Control thread only. Reads and writes entities through store::Store; what it shows of traffic and how a change
+// reaches the workers it gets through Node, which the gateway implements.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -24,12 +24,12 @@ struct AddressView {
   std::uint32_t weight = 0;
 };
 struct TargetView {
-  std::string dns;                    // "A", "AAAA", "SRV", or what the resolver said
+  std::string dns;  // "A", "AAAA", "SRV", or what the resolver said
   bool resolved = true;
   std::vector<AddressView> addresses;
 };
 
-struct ConnectionCounts {             // GET /status: server
+struct ConnectionCounts {  // GET /status: server
   std::uint64_t active = 0, reading = 0, writing = 0, waiting = 0, accepted = 0, handled = 0, requests = 0;
 };
 
@@ -44,20 +44,20 @@ class Node {
   virtual ConnectionCounts connections() const = 0;
   // Nothing when the node can take traffic, else Kong's words ("router builds not yet complete", "draining").
   virtual std::optional<std::string> unready() const = 0;
-  virtual void set_draining() = 0;                      // POST /status/ready status=draining
-  virtual std::vector<store::Fault> store_faults() const = 0;   // rows and file parts that were left out
-  virtual std::string metrics() const = 0;              // the exposition
-  virtual model::Object configuration() const = 0;      // effective settings, secrets as ******
+  virtual void set_draining() = 0;                             // POST /status/ready status=draining
+  virtual std::vector<store::Fault> store_faults() const = 0;  // rows and file parts that were left out
+  virtual std::string metrics() const = 0;                     // the exposition
+  virtual model::Object configuration() const = 0;             // effective settings, secrets as ******
   virtual std::string node_id() const = 0;
-  virtual std::string configuration_hash() const = 0;   // database=off; 32 hex digits, zeros when empty
+  virtual std::string configuration_hash() const = 0;  // database=off; 32 hex digits, zeros when empty
 };
 
 struct Options {
-  bool database_off = false;                            // writes answer 405, code 12
-  std::string version = "3.9.1";                        // the Kong version that clients should see in GET /
+  bool database_off = false;      // writes answer 405, code 12
+  std::string version = "3.9.1";  // the Kong version that clients should see in GET /
   std::string weir_version = "0.1.0";
-  std::vector<std::string> allowed_hosts;               // besides loopback names and addresses: Host values that may call
-  bool loopback_only = true;                            // the listener is on loopback: Host must be loopback or allowed
+  std::vector<std::string> allowed_hosts;  // besides loopback names and addresses: Host values that may call
+  bool loopback_only = true;               // the listener is on loopback: Host must be loopback or allowed
 };
 
 class Api {

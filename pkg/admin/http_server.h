@@ -21,10 +21,12 @@ class io_context;
 namespace weir::admin {
 
 struct Request {
-  std::string method, path, query;   // path still percent-encoded; query without "?"
+  std::string method, path, query;  // path still percent-encoded; query without "?"
   std::vector<std::pair<std::string, std::string>> headers;
   std::string body;
-  std::string peer;                  // client address
+  std::string peer;  // client address
+  // Runs work on the control thread after a delay, unless the token it returns is dropped before. Set by HttpServer.
+  std::function<std::shared_ptr<void>(std::chrono::milliseconds, std::move_only_function<void()>)> after;
 
   // First value of a header, ASCII case ignored; empty when there is none.
   std::string_view header(std::string_view name) const;
@@ -42,17 +44,19 @@ using Handler = std::function<void(Request, Respond)>;
 class HttpServer {
  public:
   struct Options {
-    std::size_t body_bytes_max = 10 * 1024 * 1024;      // client_max_body_size; more: 413
+    std::size_t body_bytes_max = 10 * 1024 * 1024;  // client_max_body_size; more: 413
     std::size_t header_bytes_max = 64 * 1024;
-    std::size_t headers_max = 100;                      // more: 431
+    std::size_t headers_max = 100;  // more: 431
     std::size_t connections_max = 512;
-    std::chrono::seconds request_timeout{60}, idle_timeout{75};
+    // A request must have arrived, and an answer must be taken, within request_timeout.
+    std::chrono::milliseconds request_timeout{60'000}, idle_timeout{75'000};
+    std::string setting = "admin_listen";  // the setting that errors of listen() name
   };
   static std::unique_ptr<HttpServer> make(boost::asio::io_context&, Options, Handler);
   virtual ~HttpServer() = default;
   // Errors name the address and the remedy (port in use, no permission).
   virtual Result<std::uint16_t> listen(const std::string& ip, std::uint16_t port) = 0;  // returns the bound port
-  virtual void close() = 0;           // stops accepting, closes idle connections; answers in flight still go out
+  virtual void close() = 0;  // stops accepting, closes idle connections; answers in flight still go out
 };
 
 }  // namespace weir::admin

@@ -1,0 +1,91 @@
+#include "admin/lookup.h"
+
+#include "base/result.h"
+
+namespace weir::admin {
+
+using model::Outcome;
+using model::Problem;
+using model::Schema;
+
+Object shown(const Schema& schema, const Object& entity) {
+  Object out;
+  for (const auto& field : schema.fields()) {
+    const auto* value = entity.if_contains(field.name);
+    out.emplace(field.name, value ? *value : boost::json::value(nullptr));
+  }
+  return out;
+}
+
+Uuid id_of(const Object& entity) {
+  const auto* id = entity.if_contains("id");
+  WEIR_ASSERT(id && id->is_string());
+  const auto parsed = Uuid::parse({id->get_string().data(), id->get_string().size()});
+  WEIR_ASSERT(parsed);
+  return *parsed;
+}
+
+std::optional<Uuid> foreign_id(const Object& entity, std::string_view field) {
+  const auto* key = entity.if_contains(field);
+  if (!key || !key->is_object()) return std::nullopt;
+  const auto* id = key->get_object().if_contains("id");
+  if (!id || !id->is_string()) return std::nullopt;
+  return Uuid::parse({id->get_string().data(), id->get_string().size()});
+}
+
+Object foreign_key(const Uuid& id) {
+  return Object{{"id", id.text()}};
+}
+
+Outcome<Key> read_key(const Schema& schema, const std::string& segment) {
+  if (const auto id = Uuid::parse(segment)) return Key{id, {}};
+  const auto* field = schema.field(schema.endpoint_key());
+  if (!field) return Key{std::nullopt, segment};
+  const boost::json::value value(segment);
+  for (const auto& check : field->checks) {
+    const auto fault = check(value);
+    if (!fault) continue;
+    return std::unexpected(Problem{Problem::invalid_unique, *fault, Object{{field->name, *fault}}, field->name});
+  }
+  if (!field->normalise) return Key{std::nullopt, segment};
+  const auto stored = field->normalise(value);
+  return Key{std::nullopt, stored.is_string() ? std::string(stored.get_string()) : segment};
+}
+
+Outcome<std::optional<Object>> find(const Context& context, const Schema& schema, const Key& key,
+                                    const Parent* parent) {
+  if (!key.id && schema.endpoint_key().empty()) return std::optional<Object>();
+  auto found = key.id ? context.store.find(schema, *key.id)
+                      : context.store.find_by(schema, schema.endpoint_key(), key.value, parent ? &parent->id : nullptr);
+  if (found && *found && parent && foreign_id(**found, parent->field) != parent->id) return std::optional<Object>();
+  return found;
+}
+
+Outcome<std::optional<Object>> find(const Context& context, const Schema& schema, const std::string& segment) {
+  const auto key = read_key(schema, segment);
+  if (!key) return std::unexpected(key.error());
+  return find(context, schema, *key, nullptr);
+}
+
+Problem missing(const Schema& schema, const Key& key) {
+  return key.id ? model::missing(key.id->text()) : model::missing_by(schema.endpoint_key(), key.value);
+}
+
+Outcome<> resolve_foreign_keys(const Context& context, const Schema& schema, Object& input) {
+  for (const auto& field : schema.fields()) {
+    if (field.type != model::Type::foreign) continue;
+    auto* given = input.if_contains(field.name);
+    const auto* parent = model::find_schema(field.reference);
+    if (!given || !given->is_object() || !parent || given->get_object().contains("id")) continue;
+    const auto* name = given->get_object().if_contains(parent->endpoint_key());
+    if (parent->endpoint_key().empty() || !name || !name->is_string()) continue;
+    const auto key = given->get_object();
+    const auto found = context.store.find_by(*parent, parent->endpoint_key(), std::string(name->get_string()));
+    if (!found) return std::unexpected(found.error());
+    if (!*found) return std::unexpected(model::foreign_unresolved(field.name, key, parent->name()));
+    *given = foreign_key(id_of(**found));
+  }
+  return {};
+}
+
+}  // namespace weir::admin
