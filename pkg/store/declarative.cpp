@@ -72,15 +72,15 @@ using Path = std::vector<std::variant<std::string, std::size_t>>;
 
 class Faults {
  public:
-  void add(const Path& path, std::string_view field, json::value what) {
+  void add_value(const Path& path, std::string_view field, json::value what) {
     auto* object = at(path);
     if (object != nullptr && !object->contains(field)) object->emplace(field, std::move(what));
   }
   void add(const Path& path, std::string_view field, std::string_view message) {
-    add(path, field, json::value(message));
+    add_value(path, field, json::value(message));
   }
   void merge(const Path& path, const json::object& fields) {
-    for (const auto& [name, what] : fields) add(path, name, what);
+    for (const auto& [name, what] : fields) add_value(path, name, what);
   }
   // For a value that has no fields of its own.
   void replace(const Path& path, std::string_view message) {
@@ -284,8 +284,7 @@ void Reader::resolve(Item& item, const Field& field) {
   }
   const auto shown = given->is_string() ? std::string(given->get_string()) : json::serialize(*given);
   faults_.add(item.path, field.name,
-              json::value(fmt::format("invalid reference '{}: {}' (no such entry in '{}')", field.name, shown,
-                                      field.reference)));
+              fmt::format("invalid reference '{}: {}' (no such entry in '{}')", field.name, shown, field.reference));
 }
 
 // The same on every node and at every reload (kong/db/schema/others/declarative_config.lua): UUIDv5 of what names the
@@ -360,7 +359,7 @@ void Reader::make(Item& item) {
   auto entity = item.schema->insert(std::move(item.input), now_);
   if (!entity) {
     if (entity.error().fields.empty())
-      faults_.add(item.path, "@entity", json::array{json::value(entity.error().message)});
+      faults_.add_value(item.path, "@entity", json::array{json::value(entity.error().message)});
     else
       faults_.merge(item.path, entity.error().fields);
     return;
@@ -371,8 +370,8 @@ void Reader::make(Item& item) {
 bool Reader::is_unique(const Item& item, const Object& entity) {
   const auto refuse = [&](std::string_view field, std::string_view said, std::string_view value) {
     faults_.add(item.path, field,
-                json::value(fmt::format("uniqueness violation: '{}' entity with {} set to '{}' already declared",
-                                        item.schema->name(), said, value)));
+                fmt::format("uniqueness violation: '{}' entity with {} set to '{}' already declared",
+                            item.schema->name(), said, value));
     return false;
   };
   const auto take = [&](std::string_view field, std::string_view value) {
