@@ -39,13 +39,14 @@ struct Counters {
   // Requests by status code 100..599 and by who answered.
   std::array<Counter, 600> answered_by_upstream, answered_by_weir;
   Counter requests_total;
-  Counter connections_accepted, connections_active, connections_idle;  // client side
-  Counter connections_refused;                                         // over a limit
+  // Client side, as nginx counts: accepted holds those refused at once, active holds the idle ones.
+  Counter connections_accepted, connections_active, connections_idle;
+  Counter connections_refused;  // over a limit
   Counter upstream_connections_opened, upstream_connections_active, upstream_connections_idle;
   Counter upstream_connect_failed, upstream_retries;
   Counter requests_malformed, requests_timed_out, client_aborted, upstream_aborted;
   Counter bytes_from_clients, bytes_to_clients;
-  Counter tls_handshakes, tls_handshakes_failed;
+  Counter tls_handshakes, tls_handshakes_failed;  // done; given up
   // Whole request; until the upstream's head; spent in Weir.
   Histogram request_ms{latency_bounds}, upstream_ms{latency_bounds}, weir_ms{own_latency_bounds};
 };

@@ -17,12 +17,12 @@ struct Node {
   std::string node_id, version;
   bool store_reachable = true;
   std::uint64_t snapshot_revision = 0, routes = 0, services = 0, upstreams = 0, faults = 0;
-  std::uint64_t adopted_revision = 0;      // the oldest that any worker serves
-  double started_at = 0;                   // Unix seconds
+  std::uint64_t adopted_revision = 0;  // the oldest that any worker serves
+  double started_at = 0;               // Unix seconds
   std::uint64_t resident_bytes = 0, open_fds = 0;
   double cpu_seconds = 0;
   std::uint64_t dns_queries = 0, dns_failures = 0, dns_stale_answers = 0;
-  double last_change_seconds = 0;          // from commit to adopted by all workers, of the last change
+  double last_change_seconds = 0;  // from commit to adopted by all workers, of the last change
 };
 
 std::string exposition(std::span<const Counters* const> workers, const Node&);
