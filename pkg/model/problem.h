@@ -37,6 +37,11 @@ using Outcome = std::expected<T, Problem>;
 // Prints a key as Kong does in messages: {id="..."}, keys sorted, null as null, nested tables inline.
 std::string key_text(const Object& key);
 
+// fields: faults by field; a record's as an object, a list's as an array by position, the entity's under "@entity".
+Problem schema_violation(Object fields);
+Problem invalid_options(Object options);                                          // code 11
+Problem declarative_invalid(Object fields);                                       // code 14
+Problem invalid_unique(std::string_view field, std::string message);              // code 10
 Problem unique_violation(const Object& key);                                      // "UNIQUE violation detected on '{name="x"}'"
 Problem primary_key_violation(std::string_view id);
 Problem foreign_missing(std::string_view field, const Object& key, std::string_view entity);   // insert/update, code 4

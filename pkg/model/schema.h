@@ -42,6 +42,8 @@ struct Field {
   std::vector<Field> values;   // map: exactly one (keys are strings); map keys' own checks are in `keys`
   std::vector<Field> keys;     // map: exactly one
   std::vector<Field> fields;   // record: its fields
+  std::vector<std::string> at_least_one_of;  // record: names of fields of which one must be set
+  Object shown;                // further attributes for /schemas, as Kong shows them
 
   // Limits, shown by /schemas and OpenAPI.
   std::optional<std::pair<double, double>> between;
@@ -88,14 +90,23 @@ class Schema {
   Object json_schema() const;    // for OpenAPI components: what is shown (readOnly marks auto fields)
 
  private:
+  template <class T>
   friend class SchemaBuilder;
+
+  // What an input is made complete for; decides about ids and times.
+  enum class Occasion : std::uint8_t { insert, upsert, validate };
+  Object complete(Object input, Occasion, double now) const;
+  // Faults of a complete entity by field, empty when there are none. stored: its id must be there.
+  Object faults(const Object& entity, bool stored) const;
+
   std::string name_, endpoint_key_;
   std::vector<Field> fields_;
   std::vector<EntityCheck> entity_checks_;
   std::vector<Object> described_checks_;                 // what /schemas shows of them
   std::vector<std::string> cache_key_;
-  // Adjusts raw input before anything else (services: url -> protocol, host, port, path).
-  std::function<std::optional<std::string>(Object& input, Object& faults)> shorthand_;
+  // Adjusts raw input before anything else (services: url -> protocol, host, port, path). Faults go to `faults` by name.
+  std::function<void(Object& input, Object& faults)> shorthand_;
+  std::vector<Field> shorthand_fields_;                  // what /schemas shows of it
 };
 
 // All entities, parents before children. Listed by hand in model/all.cpp.

@@ -1,0 +1,11 @@
+// The list of all entities.
+#include "model/entities.h"
+
+namespace weir::model {
+
+std::span<const Schema* const> schemas() {
+  static const Schema* const all[] = {&schema<Service>(), &schema<Route>(), &schema<Upstream>(), &schema<Target>()};
+  return all;
+}
+
+}  // namespace weir::model
