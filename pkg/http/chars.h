@@ -96,11 +96,18 @@ bool same(const char* p, const char (&lower)[size]) {
   }
 }
 
+// True when `text` is `lower` but for case. `lower`: letters and "-"; `text`: no control characters.
+template <std::size_t size>
+bool is_word(std::string_view text, const char (&lower)[size]) {
+  return text.size() == size - 1 && same(text.data(), lower);
+}
+
 // The first of [p, end) that `vector` (16 bytes -> mask) or `one` (a character) finds, or end. Bytes from `begin` on
 // may be read: a short rest is looked at together with the bytes before it.
 #if defined(__SSE2__)
 template <class Vector, class One>
-const char* find(const char* begin, const char* p, const char* end, Vector vector, One one) {
+[[gnu::always_inline]] inline const char* find(const char* begin, const char* p, const char* end, Vector vector,
+                                               One one) {
   for (; end - p >= 16; p += 16)
     if (const unsigned hits = vector(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))))
       return p + __builtin_ctz(hits);
@@ -131,9 +138,33 @@ inline const char* find_control(const char* begin, const char* p, const char* en
       },
       one);
 #else
+  static_cast<void>(begin);
   while (p < end && !one(*p)) p++;
   return p;
 #endif
+}
+
+// The end of a token.
+inline const char* find_token_end(const char* begin, const char* p, const char* end) {
+#if defined(__SSE2__)
+  // Letters, digits and "-" at once; what else may stand in a token is too rare for more comparisons.
+  p = find(
+      begin, p, end,
+      [](__m128i v) {
+        const auto within = [](__m128i from_zero, char last) {
+          return _mm_cmpeq_epi8(_mm_min_epu8(from_zero, _mm_set1_epi8(last)), from_zero);
+        };
+        const __m128i lower = _mm_or_si128(v, _mm_set1_epi8(0x20));
+        const __m128i letters = within(_mm_sub_epi8(lower, _mm_set1_epi8('a')), 25);
+        const __m128i digits = within(_mm_sub_epi8(v, _mm_set1_epi8('0')), 9);
+        return ~mask(_mm_or_si128(_mm_or_si128(letters, digits), _mm_cmpeq_epi8(v, _mm_set1_epi8('-')))) & 0xffff;
+      },
+      [](char c) { return !is(c, token); });
+#else
+  static_cast<void>(begin);
+#endif
+  while (p < end && is(*p, token)) p++;
+  return p;
 }
 
 // The first byte that cannot be part of a request target: not visible ASCII, or "#" (RFC 9112 section 3.2).
@@ -148,6 +179,7 @@ inline const char* find_target_end(const char* begin, const char* p, const char*
       },
       one);
 #else
+  static_cast<void>(begin);
   while (p < end && !one(*p)) p++;
   return p;
 #endif

@@ -49,7 +49,7 @@ bool note_codings(Notes& notes, std::string_view value) {
   return chars::each_element(value, [&](std::string_view coding) {
     if (!is_token(coding) || notes.chunked) return false;  // nothing may follow chunked
     notes.codings++;
-    if (text::equal_ignoring_case(coding, "chunked"))
+    if (chars::is_word(coding, "chunked"))
       notes.chunked = true;
     else
       notes.unknown_coding = true;
@@ -130,7 +130,7 @@ Scan scan_fields(AnyHead& head, Notes& notes, const char* begin, const char* p, 
     if (head.count == most) return Scan::too_large;
     const char* const line = p;
     const auto too_long = [&] { return static_cast<std::size_t>(p - line) > limits.line_bytes; };
-    while (p < end && chars::is(*p, chars::token)) p++;
+    p = chars::find_token_end(begin, p, end);
     if (too_long()) return Scan::too_large;
     if (p == end) return Scan::more;
     if (*p != ':' || p == line) return Scan::malformed;
@@ -186,11 +186,11 @@ bool judge_connection(Head& head, const Notes& notes) {
   for (std::size_t i = 0; notes.connection && i < head.count; i++) {
     if (head.field[i].token != Name::connection) continue;
     const bool bounded = chars::each_element(head.field[i].value, [&](std::string_view option) {
-      if (text::equal_ignoring_case(option, "close"))
+      if (chars::is_word(option, "close"))
         close = true;
-      else if (text::equal_ignoring_case(option, "keep-alive"))
+      else if (chars::is_word(option, "keep-alive"))
         keep = true;
-      else if (text::equal_ignoring_case(option, "upgrade"))
+      else if (chars::is_word(option, "upgrade"))
         upgrade = true;
       else if (!option.empty())
         drop_named(head, option);
