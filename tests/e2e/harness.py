@@ -20,7 +20,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 BINARY = Path(os.environ.get("WEIR_BIN", ROOT / "build" / "release" / "weir"))
-DEADLINE = float(os.environ.get("WEIR_E2E_DEADLINE", "20"))  # s; a slow machine or a sanitizer build may need more
+SANITIZED = any(kind in str(BINARY) for kind in ("asan", "tsan"))  # slower, and memory means nothing
+DEADLINE = float(os.environ.get("WEIR_E2E_DEADLINE", "60" if SANITIZED else "20"))  # s
 
 
 def eventually(check, what, deadline=None):
