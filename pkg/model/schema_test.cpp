@@ -100,7 +100,7 @@ TEST(Schema, upsert_keeps_the_given_id_and_starts_anew) {
   const auto id = *Uuid::parse("a1234567-0000-4000-8000-00000000000f");
   const auto made = schema<Service>().upsert(object(R"({"host":"h","created_at":12,"updated_at":13})"), id, now);
   ASSERT_TRUE(made) << made.error().message;
-  EXPECT_EQ(made->at("id"), id.text());
+  EXPECT_EQ(text_of(made->at("id")), id.text());
   EXPECT_EQ(made->at("created_at"), 12);
   EXPECT_EQ(made->at("updated_at"), 1700000000);
   EXPECT_TRUE(schema<Service>().upsert(object(R"({"host":"h","id":"A1234567-0000-4000-8000-00000000000F"})"), id, now));
