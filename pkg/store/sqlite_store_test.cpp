@@ -1,0 +1,648 @@
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/text.h"
+#include "store/same.h"
+#include "store/sqlite_store.h"
+#include "store/test_support.h"
+
+namespace weir::store {
+namespace {
+
+namespace json = boost::json;
+using model::Problem;
+
+std::vector<std::string> ids(const Page& page) {
+  std::vector<std::string> out;
+  for (const auto& row : page.rows) out.push_back(id_text(row));
+  return out;
+}
+
+TEST(SqliteStore, gives_back_what_was_inserted) {
+  const auto store = opened();
+  const auto service = put(*store, services(), R"({"name":"s","url":"http://h:81/p","tags":["a","b"]})");
+  const auto route =
+      put(*store, routes(), child("service", service, R"("hosts":["a.b"],"paths":["/x"],"headers":{"x-y":["1"]})"));
+  const auto upstream = put(*store, upstreams(), R"({"name":"u"})");
+  const auto target = put(*store, targets(), child("upstream", upstream, R"("target":"127.0.0.1:3000","weight":7)"));
+
+  EXPECT_EQ(**store->find(services(), id_value(service)), service);
+  EXPECT_EQ(**store->find(routes(), id_value(route)), route);
+  EXPECT_EQ(**store->find(upstreams(), id_value(upstream)), upstream);
+  EXPECT_EQ(**store->find(targets(), id_value(target)), target);
+  EXPECT_EQ(target.at("created_at"), 1700000000.125);
+  EXPECT_EQ(**store->find_by(services(), "name", "s"), service);
+  EXPECT_FALSE(store->find(services(), Uuid::random())->has_value());
+  EXPECT_FALSE(store->find_by(services(), "name", "S")->has_value());
+}
+
+TEST(SqliteStore, finds_a_target_by_its_upstream_and_address) {
+  const auto store = opened();
+  const auto one = put(*store, upstreams(), R"({"name":"one"})"), two = put(*store, upstreams(), R"({"name":"two"})");
+  const auto target = put(*store, targets(), child("upstream", two, R"("target":"h:80")"));
+  const auto first = id_value(one), second = id_value(two);
+  EXPECT_FALSE(store->find_by(targets(), "target", "h:80", &first)->has_value());
+  EXPECT_EQ(**store->find_by(targets(), "target", "h:80", &second), target);
+}
+
+TEST(SqliteStore, survives_a_reopen) {
+  const TemporaryFolder folder;
+  Object service;
+  {
+    const auto store = opened(folder / "weir.db");
+    service = put(*store, services(), R"({"name":"s","host":"h"})");
+  }
+  EXPECT_EQ(**opened(folder / "weir.db")->find_by(services(), "name", "s"), service);
+}
+
+TEST(SqliteStore, refuses_a_second_entity_of_the_same_name) {
+  const auto store = opened();
+  put(*store, services(), R"({"name":"s","host":"h"})");
+  const auto refused = store->insert(services(), made(services(), R"({"name":"s","host":"other"})"));
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, Problem::unique_violation);
+  EXPECT_EQ(refused.error().message, R"(UNIQUE violation detected on '{name="s"}')");
+  EXPECT_EQ(refused.error().fields, (Object{{"name", "s"}}));
+  EXPECT_EQ(refused.error().http_status(), 409u);
+}
+
+TEST(SqliteStore, refuses_a_second_target_of_the_same_address_in_one_upstream) {
+  const auto store = opened();
+  const auto one = put(*store, upstreams(), R"({"name":"one"})"), two = put(*store, upstreams(), R"({"name":"two"})");
+  put(*store, targets(), child("upstream", one, R"("target":"h:80")"));
+  put(*store, targets(), child("upstream", two, R"("target":"h:80")"));
+  const auto refused = store->insert(targets(), made(targets(), child("upstream", one, R"("target":"h:80")")));
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, Problem::unique_violation);
+  EXPECT_EQ(refused.error().fields, (Object{{"upstream", {{"id", id_text(one)}}}, {"target", "h:80"}}));
+}
+
+TEST(SqliteStore, refuses_the_same_id_twice) {
+  const auto store = opened();
+  auto service = put(*store, services(), R"({"host":"h"})");
+  const auto refused = store->insert(services(), service);
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, Problem::primary_key_violation);
+}
+
+TEST(SqliteStore, names_the_reference_that_leads_nowhere) {
+  const auto store = opened();
+  const std::string id = "a1234567-0000-4000-8000-00000000000f";
+  const auto refused = store->insert(routes(), made(routes(), R"({"paths":["/"],"service":{"id":")" + id + R"("}})"));
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, Problem::foreign_key_violation);
+  EXPECT_EQ(refused.error().message,
+            "the foreign key '{id=\"" + id + "\"}' does not reference an existing 'services' entity.");
+  EXPECT_EQ(refused.error().fields, (Object{{"service", {{"id", id}}}}));
+}
+
+TEST(SqliteStore, keeps_a_service_that_routes_still_use) {
+  const auto store = opened();
+  const auto service = put(*store, services(), R"({"host":"h"})");
+  const auto route = put(*store, routes(), child("service", service, R"("paths":["/"])"));
+  const auto refused = store->remove(services(), id_value(service));
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().message, "an existing 'routes' entity references this 'services' entity");
+  EXPECT_EQ(refused.error().fields, (Object{{"@referenced_by", "routes"}}));
+  EXPECT_TRUE(store->remove(routes(), id_value(route)).has_value());
+  EXPECT_EQ(store->remove(services(), id_value(service))->size(), 1u);
+  EXPECT_TRUE(store->remove(services(), id_value(service))->empty());
+}
+
+TEST(SqliteStore, deletes_targets_with_their_upstream_and_names_them_first) {
+  const auto store = opened();
+  const auto upstream = put(*store, upstreams(), R"({"name":"u"})"),
+             other = put(*store, upstreams(), R"({"name":"v"})");
+  std::set<Uuid> expected;
+  for (int port = 1; port <= 3; port++)
+    expected.insert(id_value(
+        put(*store, targets(), child("upstream", upstream, fmt::format(R"("target":"h:{}","tags":["t"])", port)))));
+  const auto kept = put(*store, targets(), child("upstream", other, R"("target":"h:1")"));
+  const auto changes = store->remove(upstreams(), id_value(upstream));
+  ASSERT_TRUE(changes.has_value());
+  ASSERT_EQ(changes->size(), 4u);
+  for (int i = 0; i < 3; i++) {
+    EXPECT_EQ((*changes)[i].schema, &targets());
+    EXPECT_FALSE((*changes)[i].now.has_value());
+    expected.erase((*changes)[i].id);
+  }
+  EXPECT_TRUE(expected.empty());
+  EXPECT_EQ(changes->back().schema, &upstreams());
+  EXPECT_EQ(store->page(targets(), {})->rows.size(), 1u);
+  EXPECT_TRUE(store->tags(std::nullopt, 100, "")->rows.empty());
+}
+
+TEST(SqliteStore, updates_and_upserts_by_id) {
+  const auto store = opened();
+  auto service = made(services(), R"({"name":"s","host":"h"})");
+  const auto missing = store->update(services(), service);
+  ASSERT_FALSE(missing.has_value());
+  EXPECT_EQ(missing.error().code, Problem::not_found);
+  ASSERT_TRUE(store->upsert(services(), service).has_value());
+  service["host"] = "other";
+  const auto changed = store->upsert(services(), service);
+  ASSERT_TRUE(changed.has_value());
+  EXPECT_EQ(changed->changes.size(), 1u);
+  EXPECT_EQ(changed->changes[0].now, service);
+  service["port"] = 81;
+  ASSERT_TRUE(store->update(services(), service).has_value());
+  EXPECT_EQ(**store->find(services(), id_value(service)), service);
+}
+
+TEST(SqliteStore, undoes_all_of_a_write_that_fails_half_way) {
+  const auto store = opened();
+  put(*store, services(), R"({"name":"held","host":"h"})");
+  const auto refused = store->insert_all({{&services(), made(services(), R"({"name":"new","host":"h"})")},
+                                          {&services(), made(services(), R"({"name":"held","host":"h"})")}});
+  EXPECT_FALSE(refused.has_value());
+  EXPECT_FALSE(store->find_by(services(), "name", "new")->has_value());
+  EXPECT_EQ(store->insert_all({{&services(), made(services(), R"({"name":"new","host":"h"})")}})->size(), 1u);
+}
+
+TEST(SqliteStore, pages_in_id_order) {
+  const auto store = opened();
+  std::vector<std::string> expected;
+  for (int i = 0; i < 25; i++) expected.push_back(id_text(put(*store, services(), R"({"host":"h"})")));
+  std::ranges::sort(expected);
+  std::vector<std::string> seen;
+  PageQuery query;
+  query.size = 10;
+  for (int pages = 1;; pages++) {
+    const auto page = store->page(services(), query);
+    ASSERT_TRUE(page.has_value());
+    for (const auto& id : ids(*page)) seen.push_back(id);
+    if (!page->next_offset) {
+      EXPECT_EQ(pages, 3);
+      break;
+    }
+    query.offset = *page->next_offset;
+    EXPECT_EQ(query.offset.find('='), std::string::npos);
+  }
+  EXPECT_EQ(seen, expected);
+}
+
+TEST(SqliteStore, ends_a_list_without_an_empty_page) {
+  const auto store = opened();
+  for (int i = 0; i < 10; i++) put(*store, services(), R"({"host":"h"})");
+  PageQuery query;
+  query.size = 10;
+  EXPECT_FALSE(store->page(services(), query)->next_offset.has_value());
+}
+
+TEST(SqliteStore, says_what_is_wrong_with_an_offset) {
+  const auto store = opened();
+  for (const auto& [offset, why] : std::vector<std::pair<std::string, std::string>>{{"x", "bad base64 encoding"},
+                                                                                    {"!!!!", "bad base64 encoding"},
+                                                                                    {"eHh4", "bad json encoding"},
+                                                                                    {"WzFd", "bad json encoding"}}) {
+    PageQuery query;
+    query.offset = offset;
+    const auto page = store->page(services(), query);
+    ASSERT_FALSE(page.has_value()) << offset;
+    EXPECT_EQ(page.error().code, Problem::invalid_offset);
+    EXPECT_EQ(page.error().message, fmt::format("'{}' is not a valid offset: {}", offset, why));
+  }
+}
+
+TEST(SqliteStore, lists_targets_of_an_upstream_newest_first_with_plain_offsets) {
+  const auto store = opened();
+  const auto upstream = put(*store, upstreams(), R"({"name":"u"})"),
+             other = put(*store, upstreams(), R"({"name":"v"})");
+  put(*store, targets(), child("upstream", other, R"("target":"h:1")"), 9.0);
+  std::vector<std::string> expected;
+  for (int i = 0; i < 5; i++)
+    expected.insert(expected.begin(),
+                    id_text(put(*store, targets(),
+                                child("upstream", upstream, fmt::format(R"("target":"h:{}")", i + 1)), 1000.5 + i)));
+  PageQuery query;
+  query.size = 3;
+  query.parent_field = "upstream";
+  query.parent = id_value(upstream);
+  auto page = store->page(targets(), query);
+  ASSERT_TRUE(page.has_value());
+  EXPECT_EQ(ids(*page), std::vector<std::string>(expected.begin(), expected.begin() + 3));
+  EXPECT_EQ(page->next_offset, "3");
+  query.offset = "3";
+  page = store->page(targets(), query);
+  EXPECT_EQ(ids(*page), std::vector<std::string>(expected.begin() + 3, expected.end()));
+  EXPECT_FALSE(page->next_offset.has_value());
+  query.offset = "-1";
+  EXPECT_EQ(store->page(targets(), query).error().code, Problem::invalid_offset);
+}
+
+TEST(SqliteStore, filters_by_parent_and_by_tags) {
+  const auto store = opened();
+  const auto one = put(*store, services(), R"({"host":"h","tags":["a","b"]})"),
+             two = put(*store, services(), R"({"host":"h","tags":["b"]})");
+  put(*store, services(), R"({"host":"h","tags":["ab","a b"]})");
+  put(*store, services(), R"({"host":"h"})");
+  const auto route = put(*store, routes(), child("service", one, R"("paths":["/1"])"));
+  put(*store, routes(), child("service", two, R"("paths":["/2"])"));
+
+  PageQuery below;
+  below.parent_field = "service";
+  below.parent = id_value(one);
+  EXPECT_EQ(ids(*store->page(routes(), below)), std::vector{id_text(route)});
+
+  const auto tagged = [&](std::vector<std::string> tags, bool any) {
+    PageQuery query;
+    query.tags = std::move(tags);
+    query.any_tag = any;
+    return store->page(services(), query)->rows.size();
+  };
+  EXPECT_EQ(tagged({"a"}, false), 1u);
+  EXPECT_EQ(tagged({"b"}, false), 2u);
+  EXPECT_EQ(tagged({"a", "b"}, false), 1u);
+  EXPECT_EQ(tagged({"a", "b"}, true), 2u);
+  EXPECT_EQ(tagged({"a b"}, false), 1u);
+  EXPECT_EQ(tagged({"\",\""}, false), 0u);
+}
+
+TEST(SqliteStore, keeps_the_list_of_tags_by_itself) {
+  const auto store = opened();
+  auto one = put(*store, services(), R"({"host":"h","tags":["a","b"]})");
+  put(*store, upstreams(), R"({"name":"u","tags":["b","c"]})");
+  std::multiset<std::string> seen;
+  std::string offset;
+  for (;;) {
+    const auto page = store->tags(std::nullopt, 3, offset);
+    ASSERT_TRUE(page.has_value());
+    for (const auto& row : page->rows) seen.insert(row.tag + " " + row.entity_name);
+    if (!page->next_offset) break;
+    offset = *page->next_offset;
+  }
+  EXPECT_EQ(seen, (std::multiset<std::string>{"a services", "b services", "b upstreams", "c upstreams"}));
+  EXPECT_EQ(store->tags("b", 100, "")->rows.size(), 2u);
+  EXPECT_EQ(store->tags("b", 1, "")->rows.size(), 1u);
+  EXPECT_TRUE(store->tags("b", 1, "")->next_offset.has_value());
+
+  one["tags"] = json::array{"z"};
+  ASSERT_TRUE(store->update(services(), one).has_value());
+  EXPECT_TRUE(store->tags("a", 100, "")->rows.empty());
+  EXPECT_EQ(store->tags("z", 100, "")->rows.at(0).entity_id, id_text(one));
+  one["tags"] = nullptr;
+  ASSERT_TRUE(store->update(services(), one).has_value());
+  EXPECT_TRUE(store->tags("z", 100, "")->rows.empty());
+  EXPECT_FALSE(store->tags("b", 100, "%").has_value());
+}
+
+TEST(SqliteStore, loads_parents_first_and_quarantines_what_breaks_its_schema) {
+  const TemporaryFolder folder;
+  {
+    const auto store = opened(folder / "weir.db");
+    const auto service = put(*store, services(), R"({"name":"good","host":"h"})");
+    put(*store, routes(), child("service", service, R"("name":"good","paths":["/"])"));
+    put(*store, services(), R"({"name":"port","host":"h"})");
+    put(*store, services(), R"({"name":"json","host":"h"})");
+    put(*store, services(), R"({"name":"blob","host":"h"})");
+    const auto upstream = put(*store, upstreams(), R"({"name":"u"})");
+    put(*store, targets(), child("upstream", upstream, R"("target":"h:1")"));
+    auto& db = static_cast<SqliteStore&>(*store).database();
+    ASSERT_TRUE(db.execute("UPDATE services SET port = 70000 WHERE name = 'port';"
+                           "UPDATE services SET tags = '[\"x\"' WHERE name = 'json';"
+                           "UPDATE services SET host = x'ff00' WHERE name = 'blob';"
+                           "UPDATE targets SET upstream_id = NULL")
+                    .has_value());
+  }
+  const auto store = opened(folder / "weir.db");
+  std::vector<std::string> order;
+  std::vector<Fault> faults;
+  const auto loaded = store->load([&](const Schema& schema, Object) { order.emplace_back(schema.name()); },
+                                  [&](Fault fault) { faults.push_back(std::move(fault)); });
+  ASSERT_TRUE(loaded.has_value());
+  EXPECT_EQ(std::ranges::count(order, "services"), 1);
+  EXPECT_LT(std::ranges::find(order, "services"), std::ranges::find(order, "routes"));
+  ASSERT_EQ(faults.size(), 4u);
+  EXPECT_NE(faults[0].message.find("port"), std::string::npos) << faults[0].message;
+  EXPECT_NE(faults[1].message.find("tags"), std::string::npos) << faults[1].message;
+  EXPECT_NE(faults[2].message.find("host"), std::string::npos) << faults[2].message;
+  EXPECT_EQ(faults[3].schema, "targets");
+  EXPECT_NE(faults[3].message.find("upstream"), std::string::npos) << faults[3].message;
+  // One damaged row does not hide the others in a list either.
+  EXPECT_EQ(store->page(services(), {})->rows.size(), 2u);
+}
+
+// ---- replace_all ----------------------------------------------------------------------------------------------------
+
+using Entities = std::vector<std::pair<const Schema*, Object>>;
+
+TEST(ReplaceAll, tells_only_what_differs) {
+  const auto store = opened();
+  const auto service = made(services(), R"({"name":"s","host":"h"})");
+  const auto route = made(routes(), child("service", service, R"("name":"r","paths":["/"])"));
+  const Entities first{{&services(), service}, {&routes(), route}};
+  EXPECT_EQ(store->replace_all(first)->size(), 2u);
+  EXPECT_TRUE(store->replace_all(first)->empty());
+
+  // Read again later: filled-in times do not count.
+  auto later = service;
+  later["created_at"] = later["updated_at"] = 1800000000;
+  EXPECT_TRUE(store->replace_all({{&services(), later}, {&routes(), route}})->empty());
+
+  later["host"] = "other";
+  const auto changed = store->replace_all({{&services(), later}, {&routes(), route}});
+  ASSERT_TRUE(changed.has_value());
+  ASSERT_EQ(changed->size(), 1u);
+  EXPECT_EQ((*changed)[0].now->at("host"), "other");
+  EXPECT_EQ((*changed)[0].now->at("created_at"), 1700000000);  // the age of a route decides between equals
+
+  const auto emptied = store->replace_all({});
+  ASSERT_EQ(emptied->size(), 2u);
+  EXPECT_EQ((*emptied)[0].schema, &routes());
+  EXPECT_EQ((*emptied)[1].schema, &services());
+}
+
+TEST(ReplaceAll, lets_two_rows_exchange_their_names) {
+  const auto store = opened();
+  auto one = made(upstreams(), R"({"name":"one"})"), two = made(upstreams(), R"({"name":"two"})");
+  ASSERT_TRUE(store->replace_all({{&upstreams(), one}, {&upstreams(), two}}).has_value());
+  std::swap(one["name"], two["name"]);
+  const auto changed = store->replace_all({{&upstreams(), one}, {&upstreams(), two}});
+  ASSERT_TRUE(changed.has_value()) << changed.error().message;
+  EXPECT_EQ(changed->size(), 2u);
+  EXPECT_EQ(**store->find_by(upstreams(), "name", "two"), one);
+}
+
+TEST(ReplaceAll, moves_children_to_a_new_parent_before_the_old_one_goes) {
+  const auto store = opened();
+  const auto old_upstream = made(upstreams(), R"({"name":"u"})"), new_upstream = made(upstreams(), R"({"name":"u"})");
+  auto target = made(targets(), child("upstream", old_upstream, R"("target":"h:1")"));
+  ASSERT_TRUE(store->replace_all({{&upstreams(), old_upstream}, {&targets(), target}}).has_value());
+  target["upstream"] = Object{{"id", id_text(new_upstream)}};
+  const auto changed = store->replace_all({{&upstreams(), new_upstream}, {&targets(), target}});
+  ASSERT_TRUE(changed.has_value()) << changed.error().message;
+  EXPECT_EQ(changed->size(), 3u);
+  EXPECT_EQ(changed->back().id, id_value(old_upstream));
+  EXPECT_TRUE(store->find(targets(), id_value(target))->has_value());
+}
+
+TEST(ReplaceAll, changes_nothing_when_something_is_wrong) {
+  const auto store = opened();
+  const auto held = put(*store, services(), R"({"name":"s","host":"h"})");
+  const auto refused = store->replace_all(
+      {{&routes(), made(routes(), R"({"paths":["/"],"service":{"id":"a1234567-0000-4000-8000-00000000000f"}})")}});
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, Problem::foreign_key_violation);
+  EXPECT_EQ(**store->find_by(services(), "name", "s"), held);
+}
+
+TEST(UpsertAll, replaces_rows_of_the_same_id_and_leaves_the_others) {
+  const auto store = opened();
+  auto one = put(*store, services(), R"({"name":"one","host":"h"})");
+  put(*store, services(), R"({"name":"two","host":"h"})");
+  EXPECT_TRUE(store->upsert_all({{&services(), one}})->empty());
+  one["host"] = "other";
+  const auto changes =
+      store->upsert_all({{&services(), one}, {&services(), made(services(), R"({"name":"three","host":"h"})")}});
+  ASSERT_TRUE(changes.has_value());
+  EXPECT_EQ(changes->size(), 2u);
+  EXPECT_EQ(store->page(services(), {})->rows.size(), 3u);
+}
+
+// ---- files ----------------------------------------------------------------------------------------------------------
+
+TEST(SqliteFile, is_readable_for_its_owner_only) {
+  const TemporaryFolder folder;
+  const auto store = opened(folder / "weir.db");
+  put(*store, services(), R"({"host":"h"})");
+  for (const auto name : {"weir.db", "weir.db-wal", "weir.db-shm"}) {
+    struct stat info{};
+    ASSERT_EQ(::stat((folder / name).c_str(), &info), 0) << name;
+    EXPECT_EQ(info.st_mode & 0777, 0600u) << name;
+  }
+}
+
+TEST(SqliteFile, syncs_every_commit) {
+  const TemporaryFolder folder;
+  const auto store = opened(folder / "weir.db");
+  auto& db = static_cast<SqliteStore&>(*store).database();
+  for (const auto& [pragma, expected] :
+       std::map<std::string, std::string>{{"synchronous", "2"}, {"journal_mode", "wal"}, {"foreign_keys", "1"}}) {
+    auto query = db.prepare("PRAGMA " + pragma);
+    ASSERT_TRUE(query->step().value());
+    EXPECT_EQ(query->text(0), expected) << pragma;
+  }
+}
+
+std::string error_of(const std::string& path) {
+  const auto store = open_sqlite(path);
+  return store ? "opened" : store.error().message;
+}
+
+TEST(SqliteFile, names_a_folder_that_does_not_exist) {
+  const TemporaryFolder folder;
+  const auto path = folder / "none/weir.db";
+  EXPECT_EQ(error_of(path), fmt::format("cannot make the database {}: the folder {}/none does not exist; make it first",
+                                        path, folder.path()));
+  EXPECT_NE(error_of(folder.path()).find("not a regular file"), std::string::npos);
+}
+
+TEST(SqliteFile, refuses_what_is_no_database) {
+  const TemporaryFolder folder;
+  const auto path = folder / "weir.db";
+  std::ofstream(path) << std::string(10000, 'x');
+  EXPECT_NE(error_of(path).find(path + " is damaged"), std::string::npos) << error_of(path);
+}
+
+TEST(SqliteFile, refuses_the_database_of_another_program) {
+  const TemporaryFolder folder;
+  const auto path = folder / "other.db";
+  ASSERT_TRUE(Database::open(path)->execute("CREATE TABLE photos (id INTEGER)").has_value());
+  EXPECT_NE(error_of(path).find("another program"), std::string::npos) << error_of(path);
+}
+
+TEST(SqliteFile, notices_flipped_bytes_wherever_they_are) {
+  const TemporaryFolder folder;
+  const auto path = folder / "weir.db";
+  {
+    const auto store = opened(path);
+    for (int i = 0; i < 200; i++) put(*store, services(), fmt::format(R"({{"name":"s{}","host":"h"}})", i));
+  }
+  const auto size = std::filesystem::file_size(path);
+  int refused = 0, rounds = 0;
+  for (std::size_t page = 0; page < size / 4096; page++, rounds++) {
+    const auto copy = folder / "copy.db";
+    std::filesystem::copy_file(path, copy, std::filesystem::copy_options::overwrite_existing);
+    {
+      std::fstream file(copy, std::ios::in | std::ios::out | std::ios::binary);
+      file.seekp(static_cast<std::streamoff>(page * 4096));
+      file << std::string(16, '\xff');  // the header of the page
+    }
+    const auto error = error_of(copy);
+    if (error == "opened") continue;
+    refused++;
+    EXPECT_NE(error.find(copy), std::string::npos) << error;
+  }
+  // A page that nothing uses may be anything.
+  EXPECT_GT(refused, rounds * 3 / 4) << rounds;
+}
+
+TEST(SqliteFile, refuses_a_newer_database_and_names_what_it_does_not_know) {
+  const TemporaryFolder folder;
+  const auto path = folder / "weir.db";
+  {
+    const auto store = opened(path);
+    ASSERT_TRUE(static_cast<SqliteStore&>(*store)
+                    .database()
+                    .execute(R"(UPDATE schema_meta SET executed = '["000_base","999_future"]')")
+                    .has_value());
+  }
+  EXPECT_EQ(
+      error_of(path),
+      fmt::format("the database {} was written by a newer version of Weir (it has seen the migration '999_future'); "
+                  "run that version, or restore a backup from before the upgrade",
+                  path));
+}
+
+// Root may write everything, so the test gives that up for a moment.
+class Unprivileged {
+ public:
+  explicit Unprivileged(const TemporaryFolder& folder) : was_root_(::geteuid() == 0) {
+    if (!was_root_) return;
+    for (const auto& entry : std::filesystem::directory_iterator(folder.path()))
+      EXPECT_EQ(::chown(entry.path().c_str(), 65534, 65534), 0);
+    EXPECT_EQ(::chown(folder.path().c_str(), 65534, 65534), 0);
+    EXPECT_EQ(::seteuid(65534), 0);
+  }
+  ~Unprivileged() {
+    if (was_root_) {
+      EXPECT_EQ(::seteuid(0), 0);
+    }
+  }
+
+ private:
+  bool was_root_;
+};
+
+TEST(SqliteFile, says_that_the_file_or_the_folder_is_read_only) {
+  const TemporaryFolder folder;
+  const auto path = folder / "weir.db";
+  opened(path).reset();
+  const Unprivileged user(folder);
+  ASSERT_EQ(::chmod(path.c_str(), 0400), 0);
+  EXPECT_NE(error_of(path).find(path + " is read-only"), std::string::npos) << error_of(path);
+  ASSERT_EQ(::chmod(path.c_str(), 0600), 0);
+  ASSERT_EQ(::chmod(folder.path().c_str(), 0500), 0);
+  EXPECT_NE(error_of(path).find("folder"), std::string::npos) << error_of(path);
+  EXPECT_NE(error_of(folder / "new.db").find("is not writable"), std::string::npos) << error_of(folder / "new.db");
+  ASSERT_EQ(::chmod(folder.path().c_str(), 0700), 0);
+}
+
+TEST(SqliteFile, answers_a_full_disk_and_heals) {
+  const TemporaryFolder folder;
+  const auto store = opened(folder / "weir.db");
+  auto& db = static_cast<SqliteStore&>(*store).database();
+  ASSERT_TRUE(db.execute("PRAGMA max_page_count = 1").has_value());  // not less than what is used: no page more
+  std::optional<Problem> problem;
+  int acknowledged = 0;
+  for (int i = 0; i < 2000 && !problem; i++) {
+    auto written = store->insert(services(), made(services(), fmt::format(R"({{"name":"s{}","host":"h"}})", i)));
+    if (written)
+      acknowledged++;
+    else
+      problem = written.error();
+  }
+  ASSERT_TRUE(problem.has_value());
+  EXPECT_EQ(problem->code, Problem::database_error);
+  EXPECT_NE(problem->message.find("disk is full"), std::string::npos) << problem->message;
+  EXPECT_FALSE(db.in_transaction());
+  EXPECT_TRUE(store->reachable());
+  EXPECT_TRUE(store->page(services(), {}).has_value());
+
+  ASSERT_TRUE(db.execute("PRAGMA max_page_count = 100000").has_value());
+  put(*store, services(), R"({"name":"again","host":"h"})");
+  int rows = 0;
+  ASSERT_TRUE(store->load([&](const Schema&, Object) { rows++; }, [](const Fault&) {}).has_value());
+  EXPECT_EQ(rows, acknowledged + 1);
+}
+
+TEST(SqliteFile, refuses_to_write_when_the_file_was_deleted_meanwhile) {
+  const TemporaryFolder folder;
+  const auto store = opened(folder / "weir.db");
+  EXPECT_TRUE(store->reachable());
+  std::filesystem::remove(folder / "weir.db");
+  EXPECT_FALSE(store->reachable());
+  const auto written = store->insert(services(), made(services(), R"({"host":"h"})"));
+  ASSERT_FALSE(written.has_value());
+  EXPECT_NE(written.error().message.find("moved or deleted"), std::string::npos);
+}
+
+// ---- tables ---------------------------------------------------------------------------------------------------------
+
+TEST(Tables, have_the_columns_of_kongs) {
+  const std::map<std::string, std::string> kong{
+      {"services",
+       "id created_at updated_at name retries protocol host port path connect_timeout write_timeout read_timeout tags "
+       "client_certificate_id tls_verify tls_verify_depth ca_certificates ws_id enabled"},
+      {"routes",
+       "id created_at updated_at name service_id protocols methods hosts paths snis sources destinations "
+       "regex_priority "
+       "strip_path preserve_host tags https_redirect_status_code headers path_handling ws_id request_buffering "
+       "response_buffering expression priority"},
+      {"upstreams",
+       "id created_at name hash_on hash_fallback hash_on_header hash_fallback_header hash_on_cookie "
+       "hash_on_cookie_path "
+       "slots healthchecks tags algorithm host_header client_certificate_id ws_id hash_on_query_arg "
+       "hash_fallback_query_arg hash_on_uri_capture hash_fallback_uri_capture use_srv_name updated_at"},
+      {"targets", "id created_at upstream_id target weight tags ws_id cache_key updated_at"},
+      {"workspaces", "id name comment created_at meta config updated_at"},
+      {"tags", "entity_id entity_name tags"},
+      {"parameters", "key value created_at"},
+      {"cluster_events", "id node_id at nbf expire_at channel data"},
+      {"schema_meta", "key subsystem last_executed executed pending"}};
+  const auto store = opened();
+  auto& db = static_cast<SqliteStore&>(*store).database();
+  for (const auto& [table, columns] : kong) {
+    std::set<std::string> expected, held;
+    for (const auto column : text::split(columns, ' ')) expected.emplace(column);
+    auto query = db.prepare("SELECT name FROM pragma_table_info(?1)");
+    query->bind(1, table);
+    while (query->step().value()) held.emplace(query->text(0));
+    EXPECT_EQ(held, expected) << table;
+  }
+}
+
+TEST(Tables, gain_the_columns_that_they_lack) {
+  const TemporaryFolder folder;
+  const auto path = folder / "weir.db";
+  {
+    const auto store = opened(path);
+    put(*store, services(), R"({"name":"s","host":"h"})");
+    auto& db = static_cast<SqliteStore&>(*store).database();
+    ASSERT_TRUE(db.execute("ALTER TABLE services DROP COLUMN enabled; ALTER TABLE services DROP COLUMN path;"
+                           "DELETE FROM schema_meta")
+                    .has_value());
+  }
+  const auto store = opened(path);
+  const auto service = store->find_by(services(), "name", "s");
+  ASSERT_TRUE(service.has_value() && service->has_value());
+  EXPECT_EQ((*service)->at("enabled"), true);
+  EXPECT_TRUE((*service)->at("path").is_null());
+}
+
+TEST(Tables, keep_kongs_cache_key_for_targets) {
+  const auto store = opened();
+  const auto upstream = put(*store, upstreams(), R"({"name":"u"})");
+  put(*store, targets(), child("upstream", upstream, R"("target":"h:80")"));
+  auto& db = static_cast<SqliteStore&>(*store).database();
+  auto query = db.prepare("SELECT cache_key, (SELECT id FROM workspaces WHERE name = 'default') FROM targets");
+  ASSERT_TRUE(query->step().value());
+  EXPECT_EQ(query->text(0), fmt::format("targets:{}:h:80::::{}", id_text(upstream), query->text(1)));
+}
+
+TEST(Same, compares_by_value_not_by_form) {
+  EXPECT_TRUE(same(json::parse(R"({"a":1,"b":[1.0,null]})"), json::parse(R"({"b":[1,null],"a":1e0})")));
+  for (const auto& [a, b] : std::vector<std::pair<const char*, const char*>>{{"1", "2"},
+                                                                             {"[1]", "[1,2]"},
+                                                                             {R"({"a":1})", R"({"b":1})"},
+                                                                             {"null", "false"},
+                                                                             {R"("1")", "1"},
+                                                                             {R"({"a":1})", "{}"}})
+    EXPECT_FALSE(same(json::parse(a), json::parse(b))) << a << " " << b;
+}
+
+}  // namespace
+}  // namespace weir::store
