@@ -21,18 +21,24 @@ ssize_t tls_result(SSL* ssl, int result) {
 }
 
 // Not an error of the connection: try again when epoll says so. ENOTCONN: it is still being opened.
-bool is_later(int error) { return error == EAGAIN || error == EWOULDBLOCK || error == EINTR || error == ENOTCONN; }
+bool is_later(int error) {
+  return error == EAGAIN || error == EWOULDBLOCK || error == EINTR || error == ENOTCONN;
+}
 
 }  // namespace
 
-Connection::~Connection() { close(false); }
+Connection::~Connection() {
+  close(false);
+}
 
 void Connection::note(std::uint32_t events) {
   if (events & ~static_cast<std::uint32_t>(EPOLLOUT)) readable_ = true;
   if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) ended_ = true;
 }
 
-bool Connection::has_input() const { return readable_ || (ssl && SSL_has_pending(ssl)); }
+bool Connection::has_input() const {
+  return readable_ || (ssl && SSL_has_pending(ssl));
+}
 
 ssize_t Connection::receive(char* to, std::size_t bytes) {
   if (ssl) {
@@ -77,7 +83,8 @@ bool Connection::send(std::string_view first, std::string_view second) {
     if (r == static_cast<ssize_t>(first.size()))
       if (ssize_t more = transmit_tls(second.data(), second.size()); more > 0) r += more;
   } else {
-    iovec pieces[2] = {{const_cast<char*>(first.data()), first.size()}, {const_cast<char*>(second.data()), second.size()}};
+    iovec pieces[2] = {{const_cast<char*>(first.data()), first.size()},
+                       {const_cast<char*>(second.data()), second.size()}};
     msghdr message{};
     message.msg_iov = pieces;
     message.msg_iovlen = 2;

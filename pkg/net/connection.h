@@ -33,16 +33,16 @@ class Connection : public Handle {
   // Notes what epoll told. Call before anything else in on_events.
   void note(std::uint32_t events);
 
-  bool has_input() const;                     // a receive() has something to say
-  bool writable() const { return writable_; } // nothing waits in `out`
-  bool ended() const { return ended_; }       // the other side will send no more, or the connection broke
+  bool has_input() const;                      // a receive() has something to say
+  bool writable() const { return writable_; }  // nothing waits in `out`
+  bool ended() const { return ended_; }        // the other side will send no more, or the connection broke
   std::size_t unsent() const { return out_.size() - out_sent_; }
 
   // clean: says goodbye in TLS, so that the other side can tell the end from a cut.
   void close(bool clean);
-  void shutdown_write();                      // no more from us; reading goes on
+  void shutdown_write();  // no more from us; reading goes on
 
-  std::string in;                             // received, not yet used
+  std::string in;  // received, not yet used
   ssl_st* ssl = nullptr;
 
  private:

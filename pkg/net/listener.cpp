@@ -24,8 +24,10 @@ Result<int> listen_on(const std::string& ip, std::uint16_t port, int backlog, bo
     int error = errno;
     ::close(fd);
     if (error == EADDRINUSE)
-      return fail("cannot listen on {}:{}: the port is in use by another program; stop it or choose another port "
-                  "(proxy_listen)", ip, port);
+      return fail(
+          "cannot listen on {}:{}: the port is in use by another program; stop it or choose another port "
+          "(proxy_listen)",
+          ip, port);
     if (error == EACCES)
       return fail("cannot listen on {}:{}: not permitted; choose a port above 1023 or grant CAP_NET_BIND_SERVICE", ip,
                   port);

@@ -11,10 +11,11 @@
 
 namespace weir::net {
 
-Loop::Loop() : waker_(*this), inbox_([this] {
-  std::uint64_t one = 1;
-  [[maybe_unused]] auto written = ::write(waker_.fd, &one, sizeof one);  // can only fail when it is already awake
-}) {
+Loop::Loop()
+    : waker_(*this), inbox_([this] {
+        std::uint64_t one = 1;
+        [[maybe_unused]] auto written = ::write(waker_.fd, &one, sizeof one);  // can only fail when it is already awake
+      }) {
   epoll_ = epoll_create1(EPOLL_CLOEXEC);
   waker_.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   WEIR_ASSERT(epoll_ >= 0 && waker_.fd >= 0);
@@ -42,7 +43,9 @@ bool Loop::add(Handle& handle, std::uint32_t events) {
   return epoll_ctl(epoll_, EPOLL_CTL_ADD, handle.fd, &event) == 0;
 }
 
-void Loop::remove(Handle& handle) { epoll_ctl(epoll_, EPOLL_CTL_DEL, handle.fd, nullptr); }
+void Loop::remove(Handle& handle) {
+  epoll_ctl(epoll_, EPOLL_CTL_DEL, handle.fd, nullptr);
+}
 
 void Loop::tick() {
   timespec t;
@@ -114,7 +117,8 @@ void Loop::bury(std::unique_ptr<Handle> handle) {
 void Loop::run() {
   std::array<epoll_event, 256> events;
   while (!stopped_) {
-    int n = epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), linked_ ? static_cast<int>(slot_ms) : -1);
+    int n =
+        epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), linked_ ? static_cast<int>(slot_ms) : -1);
     tick();
     for (int i = 0; i < n; ++i) {
       auto* handle = static_cast<Handle*>(events[static_cast<std::size_t>(i)].data.ptr);

@@ -1,7 +1,7 @@
 // The loop of one thread: epoll, a coarse clock, timeouts and an inbox for other threads.
 //
-// Belongs to its thread; only post() may be called from elsewhere. A timeout costs a store: the handle stays where it is
-// in a wheel of 256 ms slots and is looked at when its slot comes round, so it fires up to 256 ms late, never early.
+// Belongs to its thread; only post() may be called from elsewhere. A timeout costs a store: the handle stays where it
+// is in a wheel of 256 ms slots and is looked at when its slot comes round, so it fires up to 256 ms late, never early.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -62,8 +62,8 @@ class Loop {
   // Any thread: runs `work` on the loop's thread between two turns.
   void post(Inbox::Work work) { inbox_.post(std::move(work)); }
 
-  std::uint64_t now_ms() const { return now_; }   // of this turn; monotonic, some ms coarse
-  static std::uint64_t clock_us();                // exact, for latencies
+  std::uint64_t now_ms() const { return now_; }  // of this turn; monotonic, some ms coarse
+  static std::uint64_t clock_us();               // exact, for latencies
 
  private:
   static constexpr std::uint64_t slot_ms = 256;

@@ -14,6 +14,8 @@
 
 #include <cerrno>
 #include <cstring>
+#include <functional>
+#include <memory>
 
 namespace weir::net {
 
@@ -57,6 +59,8 @@ struct EdgeBio {
 };
 
 namespace {
+
+using TlsContext = std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)>;
 
 // The first error that OpenSSL queued, in words; the queue is emptied.
 std::string openssl_says() {
@@ -110,34 +114,34 @@ Result<void> write_pem(const std::string& path, mode_t mode, const std::function
 
 }  // namespace
 
-void FreeTlsContext::operator()(ssl_ctx_st* context) const { SSL_CTX_free(context); }
-
-Result<TlsContext> server_context(const std::string& cert_file, const std::string& key_file) {
-  TlsContext context(SSL_CTX_new(TLS_server_method()));
+Result<ssl_ctx_st*> server_context(const std::string& cert_file, const std::string& key_file) {
+  TlsContext context(SSL_CTX_new(TLS_server_method()), &SSL_CTX_free);
   if (!context) return fail("cannot start TLS: {}", openssl_says());
   common(context.get());
   if (SSL_CTX_use_certificate_chain_file(context.get(), cert_file.c_str()) != 1)
     return fail("cannot use the certificate {}: {}; give a readable PEM file (ssl_cert)", cert_file, openssl_says());
   if (SSL_CTX_use_PrivateKey_file(context.get(), key_file.c_str(), SSL_FILETYPE_PEM) != 1)
-    return fail("cannot use the key {}: {}; give the certificate's own key as a readable PEM file without password "
-                "(ssl_cert_key)", key_file, openssl_says());
+    return fail(
+        "cannot use the key {}: {}; give the certificate's own key as a readable PEM file without password "
+        "(ssl_cert_key)",
+        key_file, openssl_says());
   SSL_CTX_set_alpn_select_cb(context.get(), &choose_alpn, nullptr);
   SSL_CTX_set_num_tickets(context.get(), 1);
   static constexpr unsigned char id[] = "weir";
   SSL_CTX_set_session_id_context(context.get(), id, sizeof id - 1);
   SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);  // tickets carry the sessions
-  return context;
+  return context.release();
 }
 
-Result<TlsContext> client_context() {
-  TlsContext context(SSL_CTX_new(TLS_client_method()));
+Result<ssl_ctx_st*> client_context() {
+  TlsContext context(SSL_CTX_new(TLS_client_method()), &SSL_CTX_free);
   if (!context) return fail("cannot start TLS: {}", openssl_says());
   common(context.get());
   SSL_CTX_set_verify(context.get(), SSL_VERIFY_NONE, nullptr);
   static constexpr unsigned char http11[] = "\x08http/1.1";
   SSL_CTX_set_alpn_protos(context.get(), http11, sizeof http11 - 1);
   SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);
-  return context;
+  return context.release();
 }
 
 bool begin_tls_server(Connection& c, ssl_ctx_st* context) {
@@ -190,9 +194,10 @@ Result<void> make_self_signed(const std::string& cert_file, const std::string& k
   }
   if (X509_sign(cert.get(), key.get(), EVP_sha256()) == 0) return fail("cannot sign a certificate: {}", openssl_says());
 
-  if (auto r = write_pem(key_file, 0600, [&](BIO* b) {
-        return PEM_write_bio_PrivateKey(b, key.get(), nullptr, nullptr, 0, nullptr, nullptr);
-      }); !r)
+  if (auto r = write_pem(
+          key_file, 0600,
+          [&](BIO* b) { return PEM_write_bio_PrivateKey(b, key.get(), nullptr, nullptr, 0, nullptr, nullptr); });
+      !r)
     return r;
   return write_pem(cert_file, 0644, [&](BIO* b) { return PEM_write_bio_X509(b, cert.get()); });
 }

@@ -2,8 +2,9 @@
 //
 // A context is shared by all workers and never changed once it is made; a session belongs to its Connection.
 #pragma once
-#include <memory>
+#include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 #include "net/connection.h"
@@ -12,16 +13,11 @@ struct ssl_ctx_st;
 
 namespace weir::net {
 
-struct FreeTlsContext {
-  void operator()(ssl_ctx_st*) const;
-};
-using TlsContext = std::unique_ptr<ssl_ctx_st, FreeTlsContext>;
-
 // For listeners: TLS 1.2 and 1.3, ALPN http/1.1, session tickets. cert_file: PEM, the server's certificate first, then
-// its chain. Errors name the file and the remedy.
-Result<TlsContext> server_context(const std::string& cert_file, const std::string& key_file);
-// For https upstreams. The upstream's certificate is not verified (Kong's default: tls_verify off).
-Result<TlsContext> client_context();
+// its chain. Errors name the file and the remedy. The caller frees the context with SSL_CTX_free.
+Result<ssl_ctx_st*> server_context(const std::string& cert_file, const std::string& key_file);
+// For https upstreams. The upstream's certificate is not verified (Kong's default: tls_verify off). Freed likewise.
+Result<ssl_ctx_st*> client_context();
 
 // Writes a certificate for CN=localhost that signs itself (ECDSA P-256, ten years); the key file is readable by its
 // owner only. Existing files are replaced.

@@ -1,8 +1,8 @@
 // One worker: a thread with its own epoll loop, listening sockets, connections, exchanges, upstream pools and counters.
 //
-// Serves traffic from one Snapshot, adopted between two turns of its loop; exchanges in flight finish on what they began
-// with. Shares nothing with other workers but the Snapshot and the resolver. The public functions may be called from the
-// control thread; what they hand over travels through the worker's inbox.
+// Serves traffic from one Snapshot, adopted between two turns of its loop; exchanges in flight finish on what they
+// began with. Shares nothing with other workers but the Snapshot and the resolver. The public functions may be called
+// from the control thread; what they hand over travels through the worker's inbox.
 #pragma once
 #include <chrono>
 #include <cstdint>
@@ -33,25 +33,26 @@ struct Listen {
 // Defaults are Kong's (kong-conf.md) or those of robustness.md section 1.5.
 struct Options {
   http::Limits limits;
-  std::size_t client_max_body_bytes = 0;               // nginx_http_client_max_body_size; 0: no limit
-  std::chrono::milliseconds client_header_timeout{10'000};   // from the first byte of a head to its end
-  std::chrono::milliseconds client_body_timeout{60'000};     // between two reads of a body
-  std::chrono::milliseconds client_send_timeout{60'000};     // between two writes to a slow reader
-  std::chrono::milliseconds keepalive_timeout{60'000};       // idle client connection
+  std::size_t client_max_body_bytes = 0;                    // nginx_http_client_max_body_size; 0: no limit
+  std::chrono::milliseconds client_header_timeout{10'000};  // from the first byte of a head to its end
+  std::chrono::milliseconds client_body_timeout{60'000};    // between two reads of a body
+  std::chrono::milliseconds client_send_timeout{60'000};    // between two writes to a slow reader
+  std::chrono::milliseconds keepalive_timeout{60'000};      // idle client connection
   std::chrono::milliseconds tls_handshake_timeout{10'000};
   std::uint32_t keepalive_requests = 10'000;
-  std::uint32_t upstream_keepalive_pool_size = 512;          // per address (and TLS name) and worker; 0: off
+  std::uint32_t upstream_keepalive_pool_size = 512;  // per address (and TLS name) and worker; 0: off
   std::uint32_t upstream_keepalive_max_requests = 10'000;
   std::chrono::milliseconds upstream_keepalive_idle_timeout{60'000};
-  std::size_t connections_max = 16'384;                      // clients of this worker; more are closed at accept
+  std::size_t connections_max = 16'384;  // clients of this worker; more are closed at accept
   // The `headers` setting: what is added to answers. headers_upstream: X-Kong-Request-Id to the upstream.
   bool server_tokens = true, latency_tokens = true, request_id = true, upstream_status = false;
   bool request_id_upstream = true;
   bool allow_debug_header = false;
-  std::vector<std::string> trusted_ips;                      // CIDRs whose X-Forwarded-* are believed
+  std::vector<std::string> trusted_ips;  // CIDRs whose X-Forwarded-* are believed
   std::string error_default_type = "text/plain";
-  std::string version = "0.1.0";                             // "kong/3.9.1"-like token in Via and Server: see weir_token
-  bool access_log = false;                                   // proxy_access_log
+  std::string version = "0.1.0";
+  std::string token;        // product in Via and Server; empty: "weir/" + version
+  bool access_log = false;  // proxy_access_log
 };
 
 class Worker {
@@ -59,7 +60,7 @@ class Worker {
   // tls: shared server context for listeners with tls; not owned, must outlive the worker.
   static Result<std::unique_ptr<Worker>> start(unsigned number, const Options&, const std::vector<Listen>&,
                                                ssl_ctx_st* tls, net::Resolver&);
-  virtual ~Worker() = default;   // stops at once and joins
+  virtual ~Worker() = default;  // stops at once and joins
 
   // Serves from `snapshot` from the next turn on. adopted: called on the worker's thread once it does.
   virtual void publish(snapshot::SnapshotPtr snapshot, std::function<void()> adopted) = 0;

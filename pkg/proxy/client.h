@@ -1,0 +1,55 @@
+// A client's connection: reads request heads, one exchange after the other, and ends with the care that TCP needs.
+//
+// While an exchange runs, events go to it. An idle connection owns nothing but this object.
+#pragma once
+#include <cstdint>
+#include <string>
+
+#include "net/connection.h"
+
+namespace weir::proxy {
+
+struct Context;
+class Exchange;
+
+class Client : public net::Connection {
+ public:
+  Client(Context& context, std::string ip, std::uint16_t listen_port, bool tls, bool trusted);
+  void on_events(std::uint32_t events) override;
+  void on_timeout() override;
+
+  // Reads and starts exchanges while there is input and none runs.
+  void serve();
+  // The exchange handed over its whole answer (some may still wait to be sent). close: no further request. linger: the
+  // same, and the client may still be sending this one. cut: the answer is not complete, and the client must see that.
+  enum class Then : std::uint8_t { next, close, linger, cut };
+  void exchange_over(Then);
+  // Goes away at once. Ends a running exchange first.
+  void end(bool clean);
+  // The worker drains: goes away when idle.
+  void drain();
+
+  Exchange* exchange = nullptr;
+  std::uint32_t requests = 0;  // begun on it
+  const std::string ip;
+  const std::uint16_t listen_port;
+  const bool tls, trusted;
+  Client *next = nullptr, *previous = nullptr;  // of all clients of the worker
+
+ private:
+  bool shake_hands();
+  bool read_head();
+  void refuse(int status);
+  void leave();
+  void discard();
+  void await_request();
+
+  Context& context_;
+  bool shaken_ = false;       // TLS handshake done, or plain
+  bool fresh_input_ = false;  // `in` holds bytes that were not scanned yet
+  bool serving_ = false, closing_ = false, incomplete_ = false, lingering_ = false, idle_ = false;
+  std::size_t scanned_ = 0;  // bytes of `in` in which no head ended
+  std::size_t discarded_ = 0;
+};
+
+}  // namespace weir::proxy

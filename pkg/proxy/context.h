@@ -1,0 +1,93 @@
+// What the parts of one worker share. Belongs to the worker's thread.
+//
+// The buffers are the worker's: a function that receives or prints uses them until it returns to the loop, and nothing
+// in them survives that.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "http/head.h"
+#include "http/print.h"
+#include "metrics/counters.h"
+#include "net/loop.h"
+#include "proxy/backends.h"
+#include "proxy/body.h"
+#include "proxy/pool.h"
+#include "proxy/trust.h"
+#include "proxy/worker.h"
+
+namespace weir::proxy {
+
+class Client;
+class Exchange;
+
+// A snapshot, for as long as exchanges that began with it last.
+struct Epoch {
+  snapshot::SnapshotPtr snapshot;
+  std::uint64_t exchanges = 0;  // a plain count: only this worker touches it
+};
+
+// Request ids: unguessable enough to tell requests apart, not a secret (xoshiro256++ from a random seed).
+class Random {
+ public:
+  Random();
+  std::uint64_t next();
+
+ private:
+  std::array<std::uint64_t, 4> state_;
+};
+
+struct Context {
+  static constexpr std::size_t read_bytes = 64 * 1024;        // one receive
+  static constexpr std::size_t bulk_read_bytes = 256 * 1024;  // when much more of a body is to come
+  static constexpr std::size_t flat_bytes = 16 * 1024;        // head and body up to this leave in one piece
+  static constexpr std::size_t interim_max = 100;             // 1xx responses to one request
+  static constexpr std::size_t waiting_max = 1024;            // exchanges that wait for one name
+  static constexpr std::size_t attempts_max = 100;            // of one request, whatever `retries` says
+
+  Context(const Options& options, net::Resolver& resolver, Trust trust);
+  ~Context();
+
+  const snapshot::Snapshot* snapshot() const { return epoch ? epoch->snapshot.get() : nullptr; }
+
+  Exchange* new_exchange();
+  void free_exchange(Exchange*);
+  void end_epoch_use(Epoch&);
+  // Where received bytes go: `frame_room` bytes are free before, and room for `head` earlier bytes behind that.
+  char* receive_buffer() { return receive_.data() + receive_offset; }
+  char* print_buffer() { return print_.data() + print_offset; }
+  std::size_t print_room() const { return print_.size() - print_offset; }
+
+  net::Loop loop;
+  const Options options;
+  const std::string token;  // "weir/0.1.0"
+  const Trust trust;
+  metrics::Counters counters;
+  ssl_ctx_st* tls_server = nullptr;  // not owned
+  ssl_ctx_st* tls_client = nullptr;
+  Pool pool;
+  Backends backends;
+  std::unique_ptr<Epoch> epoch;  // null before the first snapshot
+  std::vector<std::unique_ptr<Epoch>> old_epochs;
+  bool draining = false;
+  Client* clients = nullptr;  // all of them, linked
+  std::size_t client_count = 0;
+  std::function<void()> drained;
+
+  http::RequestHead request_head;
+  http::ResponseHead response_head;
+  http::DateCache date;
+  Random random;
+  std::string path_scratch, upstream_path, answer, error_body;
+
+ private:
+  // Offsets keep the two buffers from lying alike within their pages: a copy between such addresses is slow.
+  static constexpr std::size_t receive_offset = 64, print_offset = 1536;
+  std::vector<char> receive_, print_;
+  std::vector<std::unique_ptr<Exchange>> free_;
+};
+
+}  // namespace weir::proxy

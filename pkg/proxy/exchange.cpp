@@ -1,0 +1,473 @@
+#include "proxy/exchange.h"
+
+#include <sys/epoll.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "base/text.h"
+#include "http/uri.h"
+#include "net/tls.h"
+#include "proxy/errors.h"
+
+namespace weir::proxy {
+namespace {
+
+// A body slower than this many bytes a second, after a grace, is a slow-client attack (robustness.md section 1.5).
+constexpr std::uint64_t body_rate_min = 240, body_grace_ms = 5000;
+// The longest host that a route can have; longer ones match no route.
+constexpr std::size_t host_bytes_max = 255;
+
+bool any_header(const void* head, std::string_view name, bool (*test)(const void*, std::string_view),
+                const void* context) {
+  for (const auto& field : static_cast<const http::RequestHead*>(head)->fields())
+    if (text::equal_ignoring_case(field.name, name) && test(context, field.value)) return true;
+  return false;
+}
+
+// The first value of a field, or `otherwise`.
+std::string_view value_or(const http::Head& head, http::Name token, std::string_view otherwise) {
+  for (const auto& field : head.fields())
+    if (field.token == token) return field.value;
+  return otherwise;
+}
+
+}  // namespace
+
+std::array<char, 32> request_id(Random& random) {
+  static constexpr char digits[] = "0123456789abcdef";
+  std::array<char, 32> id;
+  for (std::size_t half = 0; half < 32; half += 16) {
+    std::uint64_t bits = random.next();
+    for (std::size_t i = 0; i < 16; ++i, bits >>= 4) id[half + i] = digits[bits & 15];
+  }
+  return id;
+}
+
+void Exchange::reset(Client& client) {
+  const auto& head = context_.request_head;
+  client_ = &client;
+  upstream_ = nullptr;
+  route_ = nullptr;
+  service_ = nullptr;
+  balancer_ = nullptr;
+  request_.clear();
+  request_sent_ = 0;
+  tried_.clear();
+  interims_ = 0;
+  status_ = 0;
+  head_only_ = head.method == "HEAD";
+  http10_ = head.minor == 0;
+  keep_alive_ = head.keep_alive && !context_.draining && client.requests < context_.options.keepalive_requests;
+  idempotent_ = head.method != "POST" && head.method != "PATCH" && head.method != "LOCK";
+  expects_continue_ = head.expect_continue && !http10_;
+  te_trailers_ = head.te_trailers;
+  debug_ = head.kong_debug && context_.options.allow_debug_header;
+  upgrade_asked_ = head.upgrade && head.framing == http::Framing::none;
+  reused_ = fresh_retry_used_ = write_broken_ = answer_bytes_ = response_begun_ = false;
+  chunked_out_ = upstream_keep_alive_ = client_ended_ = upstream_ended_ = own_answer_ = false;
+  replayable_ = true;
+  started_us_ = net::Loop::clock_us();
+  sent_us_ = answered_us_ = ended_us_ = 0;
+  body_watched_ms_ = 0;
+  response_bytes_ = 0;
+  id_ = request_id(context_.random);
+  epoch_ = context_.epoch.get();
+  if (epoch_) ++epoch_->exchanges;
+  request_body_.begin(head.framing, head.content_length);
+  response_body_.begin(http::Framing::none, 0);
+  context_.counters.requests_total.add();
+  context_.loop.clear_timeout(client);
+  if (context_.options.access_log) access_line_.assign(head.method).append(" ").append(head.target);
+}
+
+void Exchange::start(Client& client, char* behind, std::size_t bytes) {
+  behind_ = behind;
+  behind_bytes_ = bytes;
+  reset(client);
+  if (choose() && take_first_piece()) connect();
+}
+
+// Routes the request and prints what goes to the upstream. False: answered.
+bool Exchange::choose() {
+  auto& head = context_.request_head;
+  const auto& options = context_.options;
+  if (head.expect_other) return answer(417, error_message(417), false);
+  if (options.client_max_body_bytes && head.framing == http::Framing::length &&
+      head.content_length > options.client_max_body_bytes)
+    return answer(413, error_message(413), false);
+  std::string_view path;
+  if (!http::normalise_path(head.path, context_.path_scratch, path)) return answer(400, error_message(400), false);
+  auto authority = text::split_host_port(head.authority);
+  if (!head.authority.empty() && !authority) return answer(400, error_message(400), false);
+
+  char host_buffer[host_bytes_max + 2];
+  std::string_view host_name = authority ? authority->host : std::string_view();
+  if (host_name.ends_with('.')) host_name.remove_suffix(1);
+  if (host_name.size() > host_bytes_max) return answer(400, error_message(400), false);
+  const bool bracketed = host_name.find(':') != host_name.npos;
+  char* h = host_buffer;
+  if (bracketed) *h++ = '[';
+  for (char c : host_name) *h++ = text::lower(c);
+  if (bracketed) *h++ = ']';
+  std::string_view host(host_buffer, static_cast<std::size_t>(h - host_buffer));
+
+  snapshot::Request request;
+  request.method = head.method;
+  request.host = host;
+  request.port = authority && authority->port ? authority->port : client_->tls ? 443 : 80;
+  request.path = path;
+  request.tls = client_->tls;
+  request.sni = client_->tls ? net::server_name(*client_) : std::string_view();
+  request.headers = &head;
+  request.any_header = &any_header;
+  auto match = epoch_ ? epoch_->snapshot->match(request) : snapshot::Match{};
+  if (!match.route) return answer(404, "no Route matched with those values", true);
+  route_ = match.route;
+
+  std::string_view proto = client_->tls ? "https" : "http", forwarded_host = host;
+  if (client_->trusted) {
+    proto = value_or(head, http::Name::x_forwarded_proto, proto);
+    forwarded_host = value_or(head, http::Name::x_forwarded_host, forwarded_host);
+  }
+  if (route_->https && !route_->http && !text::equal_ignoring_case(proto, "https"))
+    return redirect_to_https(forwarded_host);
+  service_ = route_->service == snapshot::no_slot ? nullptr : epoch_->snapshot->service(route_->service);
+  if (!service_) return answer(503, "no Service found with those values", true);
+  balancer_ = context_.backends.find(service_->backend, service_->tls, service_->port);
+  if (!balancer_) return answer(503, "failure to get a peer from the ring-balancer", true);
+  context_.backends.hold(*balancer_);
+  attempts_left_ = static_cast<std::uint32_t>(std::min<std::size_t>(service_->retries, Context::attempts_max));
+
+  context_.upstream_path.clear();
+  snapshot::upstream_path(*route_, *service_, path, match.prefix_bytes, context_.upstream_path);
+  preserve_host_ = route_->preserve_host && !head.authority.empty();
+
+  RequestPlan p;
+  p.path = context_.upstream_path;
+  p.host = preserve_host_ ? head.authority : std::string_view();
+  p.original_path = head.path;
+  // The matched prefix, when it was taken off and is not all there is.
+  if (route_->strip_path && match.prefix_bytes > 1) p.prefix = path.substr(0, match.prefix_bytes);
+  p.client_ip = client_->ip;
+  p.forwarded_proto = client_->tls ? "https" : "http";
+  p.forwarded_host = host;
+  p.forwarded_port = client_->listen_port;
+  p.trusted = client_->trusted;
+  if (context_.options.request_id_upstream) p.request_id = id();
+  if (upgrade_asked_) p.upgrade = head.upgrade_protocol;
+  p.token = context_.token;
+  method_bytes_ = head.method.size();
+  host_ = print_request(request_, head, p);
+  return true;
+}
+
+bool Exchange::redirect_to_https(std::string_view host) {
+  const auto& head = context_.request_head;
+  int status = route_->https_redirect_status_code;
+  if (status == 426)
+    return answer(426, "Please use HTTPS protocol", true, "Connection: Upgrade\r\nUpgrade: TLS/1.2, HTTP/1.1\r\n");
+  // The target as it came, made of what a target may hold: it cannot end the line.
+  std::string location = "Location: https://";
+  location.append(host).append(head.path);
+  if (head.has_query) location.append("?").append(head.query);
+  location.append("\r\n");
+  return answer_with(status, {}, {}, location);
+}
+
+// Frames what came of the body together with its head, so that both leave in one send; keeps what lies behind it.
+bool Exchange::take_first_piece() {
+  if (behind_bytes_ == 0) return true;
+  auto piece = request_body_.decode(behind_, std::exchange(behind_bytes_, 0));
+  if (!piece.ok) return answer_later(400);
+  if (!piece.rest.empty()) client_->in.assign(piece.rest);
+  const auto most = context_.options.client_max_body_bytes;
+  if (most && request_body_.bytes() > most) return answer_later(413);
+  if (request_body_.framing() == http::Framing::chunked) {
+    request_.append(frame_chunk(piece.data, request_body_.done(), request_body_.trailers()));
+  } else {
+    request_.append(piece.data);
+  }
+  return true;
+}
+
+// Finds an address and a connection to it, as often as attempts are left. False: answered.
+bool Exchange::connect() {
+  for (;;) {
+    auto pick = tried_.empty() ? balancer_->pick() : balancer_->pick(tried_);
+    if (pick.answer == Balancer::Answer::pending && balancer_->waiting.size() < Context::waiting_max) {
+      state_ = State::resolving;
+      balancer_->waiting.push_back(this);
+      context_.loop.set_timeout(*client_, ms(service_->connect_timeout));
+      return true;
+    }
+    if (pick.answer != Balancer::Answer::picked) {
+      no_peer(pick.answer);
+      return false;
+    }
+    if (attempt(*pick.candidate)) return upstream_->ready ? begin_sending() : true;
+    context_.counters.upstream_connect_failed.add();
+    if (attempts_left_ == 0) return answer_later(502);
+    --attempts_left_;
+    context_.counters.upstream_retries.add();
+    tried_.push_back(pick.candidate->endpoint);
+  }
+}
+
+void Exchange::no_peer(Balancer::Answer why) {
+  http::RequestHead& head = context_.request_head;
+  http::scan_request(head, request_, {.head_bytes = request_.size(), .line_bytes = request_.size()});
+  answer(503,
+         why == Balancer::Answer::no_peer ? "failure to get a peer from the ring-balancer" : "name resolution failed",
+         true);
+}
+
+void Exchange::on_names() {
+  std::erase(balancer_->waiting, this);
+  context_.loop.clear_timeout(*client_);
+  connect();
+}
+
+// Takes an idle connection or opens one. False: refused at once.
+bool Exchange::attempt(const Candidate& candidate) {
+  if (!preserve_host_ && std::string_view(request_).substr(host_.at, host_.bytes) != candidate.host) {
+    request_.replace(host_.at, host_.bytes, candidate.host);
+    host_.bytes = candidate.host.size();
+  }
+  request_sent_ = 0;
+  write_broken_ = answer_bytes_ = false;
+  const bool fresh = fresh_retry_used_ || !context_.options.upstream_keepalive_pool_size;
+  upstream_ = fresh ? nullptr : context_.pool.take(*candidate.endpoint);
+  reused_ = upstream_ != nullptr;
+  if (!upstream_) upstream_ = context_.pool.open(*candidate.endpoint);
+  if (!upstream_) return false;
+  upstream_->exchange = this;
+  ++upstream_->requests;
+  state_ = State::connecting;
+  if (!upstream_->ready) context_.loop.set_timeout(*upstream_, ms(service_->connect_timeout));
+  return true;
+}
+
+bool Exchange::begin_sending() {
+  state_ = State::awaiting;
+  // The clock is read once more only when opening the connection took a while.
+  sent_us_ = reused_ && tried_.empty() ? started_us_ : net::Loop::clock_us();
+  if (std::exchange(expects_continue_, false) && !request_body_.done() && request_body_.bytes() == 0 &&
+      !send_to_client("HTTP/1.1 100 Continue\r\n\r\n"))
+    return false;
+  return send_request();
+}
+
+bool Exchange::send_request() {
+  if (request_sent_ < request_.size()) {
+    ssize_t n = upstream_->transmit(request_.data() + request_sent_, request_.size() - request_sent_);
+    if (n < 0 && errno != EAGAIN && errno != EINTR) {
+      if (request_sent_ == 0) return lost(Loss::broken);
+      // It may have answered before it left; the read tells.
+      write_broken_ = true;
+      await_response();
+      return upstream_->has_input() ? pump_response() : true;
+    }
+    if (n > 0) request_sent_ += static_cast<std::size_t>(n);
+    if (request_sent_ < request_.size()) {
+      context_.loop.set_timeout(*upstream_, ms(service_->write_timeout));
+      return true;
+    }
+  }
+  if (!request_body_.done()) return pump_request();
+  await_response();
+  return true;
+}
+
+void Exchange::await_response() {
+  context_.loop.set_timeout(*upstream_, ms(service_->read_timeout));
+  context_.loop.clear_timeout(*client_);
+}
+
+// Forwards the request's body as far as the client has sent it and the upstream takes it.
+bool Exchange::pump_request() {
+  while (!request_body_.done() && !write_broken_ && upstream_->writable()) {
+    char* buffer = context_.receive_buffer();
+    std::size_t n = client_->in.size();
+    if (n) {
+      std::memcpy(buffer, client_->in.data(), n);
+      std::string().swap(client_->in);
+    } else {
+      if (!client_->has_input()) break;
+      const bool bulk = request_body_.left() > Context::read_bytes;
+      ssize_t r = client_->receive(buffer, bulk ? Context::bulk_read_bytes : Context::read_bytes);
+      if (r < 0 && errno == EAGAIN) break;
+      if (r <= 0) {  // cut: the upstream must not take it for complete
+        context_.counters.client_aborted.add();
+        on_client_gone();
+        return false;
+      }
+      n = static_cast<std::size_t>(r);
+      context_.counters.bytes_from_clients.add(n);
+      if (too_slow(n)) {
+        context_.counters.requests_timed_out.add();
+        return response_begun_ ? complete(Client::Then::cut) : answer_later(408);
+      }
+    }
+    if (!forward_request_body(buffer, n)) return false;
+  }
+  if (request_body_.done() || write_broken_) {
+    if (upstream_->writable()) await_response();
+  } else if (upstream_->writable()) {
+    context_.loop.set_timeout(*client_, ms(context_.options.client_body_timeout));
+    context_.loop.clear_timeout(*upstream_);
+  } else {
+    body_watched_ms_ = 0;  // it is not the client who is slow
+  }
+  return true;
+}
+
+bool Exchange::forward_request_body(char* bytes, std::size_t size) {
+  auto piece = request_body_.decode(bytes, size);
+  if (!piece.rest.empty()) client_->in.assign(piece.rest);
+  const auto most = context_.options.client_max_body_bytes;
+  const bool large = most && request_body_.bytes() > most;
+  if (!piece.ok || large) {
+    if (!piece.ok) context_.counters.requests_malformed.add();
+    return response_begun_ ? complete(Client::Then::cut) : answer_later(large ? 413 : 400);
+  }
+  auto out = request_body_.framing() == http::Framing::chunked
+                 ? frame_chunk(piece.data, request_body_.done(), request_body_.trailers())
+                 : piece.data;
+  if (out.empty()) return true;
+  replayable_ = false;
+  if (!upstream_->send(out)) {
+    write_broken_ = true;
+    await_response();
+    return upstream_->has_input() ? pump_response() : true;
+  }
+  if (!upstream_->writable()) context_.loop.set_timeout(*upstream_, ms(service_->write_timeout));
+  return true;
+}
+
+bool Exchange::too_slow(std::size_t received) {
+  const auto now = context_.loop.now_ms();
+  if (body_watched_ms_ == 0) body_watched_ms_ = now, body_watched_bytes_ = 0;
+  body_watched_bytes_ += received;
+  const auto elapsed = now - body_watched_ms_;
+  return elapsed > body_grace_ms && body_watched_bytes_ < (elapsed - body_grace_ms) * body_rate_min / 1000;
+}
+
+// The upstream connection failed. Tries again where that is safe; else answers, or cuts an answer that has begun.
+bool Exchange::lost(Loss why) {
+  const bool timeout = why == Loss::connect_timeout || why == Loss::read_timeout;
+  const bool connecting = why == Loss::connect || why == Loss::connect_timeout;
+  if (connecting) context_.counters.upstream_connect_failed.add();
+  const Endpoint* endpoint = &upstream_->endpoint();
+  const bool was_reused = reused_, nothing_sent = request_sent_ == 0;
+  let_go_of_upstream(false);
+  if (response_begun_) {
+    context_.counters.upstream_aborted.add();
+    return complete(Client::Then::cut);
+  }
+  // A request that the upstream may have acted on is sent again only when that is harmless (RFC 9110 section 9.2.2).
+  const bool safe = !answer_bytes_ && replayable_ && (nothing_sent || idempotent_);
+  if (safe && was_reused && !timeout && !fresh_retry_used_) {
+    fresh_retry_used_ = true;  // it closed an idle connection: says nothing about the address
+    context_.counters.upstream_retries.add();
+    connect();
+    return false;
+  }
+  if (safe && attempts_left_ > 0) {
+    --attempts_left_;
+    context_.counters.upstream_retries.add();
+    tried_.push_back(endpoint);
+    connect();
+    return false;
+  }
+  if (!connecting) context_.counters.upstream_aborted.add();
+  return answer_later(timeout ? 504 : 502);
+}
+
+void Exchange::on_client(std::uint32_t events) {
+  // In a tunnel both sides may have said their end while bytes are still to be read.
+  if ((events & (EPOLLHUP | EPOLLERR)) && state_ != State::tunnel) {
+    context_.counters.client_aborted.add();
+    return on_client_gone();
+  }
+  if ((events & EPOLLOUT) && !client_->writable()) {
+    const auto before = client_->unsent();
+    if (!client_->flush()) return on_client_gone();
+    if (client_->writable()) {
+      context_.loop.clear_timeout(*client_);
+      if (state_ == State::tunnel ? !pump_tunnel() : upstream_ && state_ > State::connecting && !pump_response())
+        return;
+    } else if (client_->unsent() < before) {
+      context_.loop.set_timeout(*client_, ms(context_.options.client_send_timeout));
+    }
+  }
+  if (!client_->has_input()) return;
+  if (state_ == State::tunnel) {
+    pump_tunnel();
+  } else if (upstream_ && state_ > State::connecting && request_sent_ == request_.size() && !request_body_.done()) {
+    pump_request();
+  }
+}
+
+void Exchange::on_client_timeout() {
+  if (state_ == State::resolving) {
+    std::erase(balancer_->waiting, this);
+    return no_peer(Balancer::Answer::unresolved);
+  }
+  context_.counters.requests_timed_out.add();
+  if (client_->writable() && !response_begun_ && !request_body_.done()) {
+    answer_later(408);
+    return;
+  }
+  complete(Client::Then::cut);
+}
+
+void Exchange::on_client_gone() {
+  if (status_ == 0) status_ = 499;
+  complete(Client::Then::cut);
+}
+
+void Exchange::on_upstream(std::uint32_t events) {
+  upstream_->note(events);
+  if (state_ == State::connecting) {
+    if (!context_.pool.proceed(*upstream_)) {
+      lost(Loss::connect);
+      return;
+    }
+    if (upstream_->ready) begin_sending();
+    return;  // what it says before it is asked waits for the next event: edges come with the answer
+  }
+  if (state_ == State::tunnel) {
+    if (upstream_->flush()) {
+      pump_tunnel();
+    } else {
+      complete(Client::Then::cut);
+    }
+    return;
+  }
+  if ((events & EPOLLOUT) && !write_broken_) {
+    if (request_sent_ < request_.size()) {
+      if (!send_request()) return;
+    } else if (!upstream_->writable()) {
+      if (!upstream_->flush()) {
+        write_broken_ = true;
+      } else if (!upstream_->writable()) {
+        context_.loop.set_timeout(*upstream_, ms(service_->write_timeout));
+      } else if (!pump_request()) {
+        return;
+      }
+    }
+  }
+  if (upstream_->has_input()) pump_response();
+}
+
+void Exchange::on_upstream_timeout() {
+  if (state_ == State::tunnel) return void(complete(Client::Then::cut));
+  if (!client_->writable()) {  // it waits for a slow client, whose own timeout runs
+    context_.loop.set_timeout(*upstream_, ms(service_->read_timeout));
+    return;
+  }
+  lost(state_ == State::connecting ? Loss::connect_timeout : Loss::read_timeout);
+}
+
+}  // namespace weir::proxy

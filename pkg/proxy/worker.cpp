@@ -1,0 +1,195 @@
+#include "proxy/worker.h"
+
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <thread>
+
+#include "base/log.h"
+#include "net/listener.h"
+#include "net/tls.h"
+#include "proxy/client.h"
+#include "proxy/context.h"
+#include "proxy/exchange.h"
+
+namespace weir::proxy {
+namespace {
+
+// Connections taken in one go; the rest waits for the next turn, so that those that are served are not kept waiting.
+constexpr int accept_batch = 64;
+// How long a listener rests when there is no file descriptor left.
+constexpr std::uint64_t accept_pause_ms = 256;
+
+class Listener : public net::Handle {
+ public:
+  Listener(Context& context, int listening, bool tls)
+      : context_(context), tls_(tls), port_(net::local_port(listening)) {
+    fd = listening;
+  }
+  ~Listener() override { close(); }
+
+  void on_events(std::uint32_t) override { accept(accept_batch); }
+  void on_timeout() override { open(); }
+
+  void open() {
+    if (fd >= 0) context_.loop.add(*this, EPOLLIN);
+  }
+  // What is in the queue has been promised an answer: taken first.
+  void drain() {
+    if (fd < 0) return;
+    accept(1 << 20);
+    close();
+  }
+  std::uint16_t port() const { return port_; }
+
+ private:
+  void close() {
+    if (fd >= 0) ::close(fd);
+    fd = -1;
+  }
+
+  void accept(int most) {
+    for (int i = 0; i < most; ++i) {
+      net::Address address;
+      socklen_t bytes = sizeof address.storage;
+      int client = ::accept4(fd, reinterpret_cast<sockaddr*>(&address.storage), &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
+      if (client >= 0) {
+        adopt(client, address);
+      } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+        // Level-triggered, it would be told of again and again: a rest, while clients wait in the queue.
+        context_.loop.remove(*this);
+        context_.loop.set_timeout(*this, accept_pause_ms);
+        return;
+      } else if (errno != ECONNABORTED && errno != EINTR && errno != EPROTO) {
+        return;
+      }
+    }
+  }
+
+  void adopt(int socket, const net::Address& address) {
+    if (context_.client_count >= context_.options.connections_max || (tls_ && !context_.tls_server)) {
+      ::close(socket);
+      context_.counters.connections_refused.add();
+      return;
+    }
+    net::set_nodelay(socket);
+    auto ip = address.ip();
+    const bool trusted = context_.trust.holds(ip);
+    auto* client = new Client(context_, std::move(ip), port_, tls_, trusted);
+    client->fd = socket;
+    if ((tls_ && !net::begin_tls_server(*client, context_.tls_server)) ||
+        !context_.loop.add(*client, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET))
+      client->end(false);
+  }
+
+  Context& context_;
+  const bool tls_;
+  const std::uint16_t port_;
+};
+
+class EpollWorker final : public Worker {
+ public:
+  EpollWorker(const Options& options, net::Resolver& resolver, Trust trust, ssl_ctx_st* tls)
+      : context_(options, resolver, std::move(trust)) {
+    context_.tls_server = tls;
+  }
+
+  ~EpollWorker() override {
+    if (!thread_.joinable()) return;
+    context_.loop.post([this] {
+      context_.drained = nullptr;
+      for (auto& listener : listeners_) listener.reset();
+      while (context_.clients) context_.clients->end(true);
+      context_.pool.close_idle();
+      context_.loop.stop();
+    });
+    thread_.join();
+  }
+
+  Result<> listen(const Listen& listen) {
+    auto fd = net::listen_on(listen.ip, listen.port, listen.backlog, listen.reuseport);
+    if (!fd) return std::unexpected(fd.error());
+    listeners_.push_back(std::make_unique<Listener>(context_, *fd, listen.tls));
+    ports_.push_back(listeners_.back()->port());
+    return {};
+  }
+
+  void run(unsigned number) {
+    thread_ = std::thread([this, number] {
+      pthread_setname_np(pthread_self(), ("worker " + std::to_string(number)).c_str());
+      context_.loop.run();
+    });
+  }
+
+  void publish(snapshot::SnapshotPtr snapshot, std::function<void()> adopted) override {
+    context_.loop.post([this, snapshot = std::move(snapshot), adopted = std::move(adopted)]() mutable {
+      adopt(std::move(snapshot));
+      if (adopted) adopted();
+    });
+  }
+
+  void resolved(const std::string& name, net::ResolvedPtr answer) override {
+    context_.loop.post([this, name, answer = std::move(answer)] { context_.backends.resolved(name, answer); });
+  }
+
+  void replace_tls(ssl_ctx_st* tls) override {
+    context_.loop.post([this, tls] { context_.tls_server = tls; });
+  }
+
+  void drain(std::function<void()> drained) override {
+    context_.loop.post([this, drained = std::move(drained)]() mutable {
+      context_.draining = true;
+      for (auto& listener : listeners_) listener->drain();
+      for (Client *client = context_.clients, *next; client; client = next) {
+        next = client->next;
+        client->drain();
+      }
+      context_.pool.close_idle();
+      if (context_.client_count == 0) {
+        drained();
+      } else {
+        context_.drained = std::move(drained);
+      }
+    });
+  }
+
+  const metrics::Counters& counters() const override { return context_.counters; }
+  std::uint16_t port(std::size_t listen) const override { return ports_.at(listen); }
+
+ private:
+  // Exchanges in flight keep the epoch they began with.
+  void adopt(snapshot::SnapshotPtr snapshot) {
+    auto next = std::make_unique<Epoch>(Epoch{std::move(snapshot), 0});
+    const bool first = !context_.epoch;
+    auto old = std::exchange(context_.epoch, std::move(next));
+    context_.backends.adopt(*context_.epoch->snapshot, old ? old->snapshot->revision() : 0);
+    if (old && old->exchanges > 0) context_.old_epochs.push_back(std::move(old));
+    // Before the first snapshot connections wait in the queue: nobody gets a 404 for being early.
+    if (first && !context_.draining)
+      for (auto& listener : listeners_) listener->open();
+  }
+
+  Context context_;
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  std::vector<std::uint16_t> ports_;
+  std::thread thread_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Worker>> Worker::start(unsigned number, const Options& options,
+                                              const std::vector<Listen>& listens, ssl_ctx_st* tls,
+                                              net::Resolver& resolver) {
+  auto trust = Trust::parse(options.trusted_ips);
+  if (!trust) return std::unexpected(trust.error());
+  auto worker = std::make_unique<EpollWorker>(options, resolver, std::move(*trust), tls);
+  for (const auto& listen : listens)
+    if (auto made = worker->listen(listen); !made) return std::unexpected(made.error());
+  worker->run(number);
+  return worker;
+}
+
+}  // namespace weir::proxy
