@@ -8,6 +8,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <cstring>
 #include <mutex>
 #include <set>
 #include <thread>
@@ -327,7 +328,7 @@ class CaresResolver final : public Resolver {
   void read_hosts() {
     auto mark = mark_of(options_.hosts_file);
     if (hosts_ && mark == hosts_mark_) return;
-    auto hosts = std::make_shared<const Hosts>(mark ? Hosts::read(options_.hosts_file) : Hosts::parse(""));
+    auto hosts = std::make_shared<const Hosts>(Hosts::read(options_.hosts_file));
     std::lock_guard lock(mutex_);
     hosts_mark_ = mark;
     hosts_ = std::move(hosts);

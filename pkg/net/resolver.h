@@ -58,13 +58,15 @@ class Resolver {
   struct Counts {
     std::uint64_t queries = 0, failures = 0, stale_answers = 0;
   };
-  // changed: called on the resolver's thread whenever the answer for a watched name differs from the one before.
+  // changed: called on the resolver's thread whenever the answer for a watched name differs from the one before in state,
+  // type or records; what watch() returned is not told again, nor that an answer went stale.
   using Changed = std::function<void(const std::string& name, ResolvedPtr)>;
 
   static Result<std::unique_ptr<Resolver>> start(Options, Changed changed);
   virtual ~Resolver() = default;                     // stops and joins the thread
 
-  // Starts keeping `name` fresh; counted, so each watch needs its unwatch. Returns the answer when there is one already.
+  // Starts keeping `name` fresh; counted, so each watch needs its unwatch. Returns the answer when there is one already:
+  // at once for an IP address, localhost and what the hosts file knows.
   virtual ResolvedPtr watch(const std::string& name) = 0;
   virtual void unwatch(const std::string& name) = 0;
   // The present answer for a watched name; null while the first query runs or when it is not watched.

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <fstream>
-#include <iterator>
 
 #include "base/text.h"
 
@@ -55,8 +54,10 @@ Hosts Hosts::parse(std::string_view file) {
 }
 
 Hosts Hosts::read(const std::string& path) {
+  auto mark = mark_of(path);
+  if (!mark) return parse("");
   std::ifstream file(path, std::ios::binary);
-  std::string text(file_bytes_max, '\0');
+  std::string text(std::min<std::size_t>(mark->size, file_bytes_max), '\0');
   file.read(text.data(), static_cast<std::streamsize>(text.size()));
   text.resize(static_cast<std::size_t>(std::max<std::streamsize>(file.gcount(), 0)));
   return parse(text);

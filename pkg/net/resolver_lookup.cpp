@@ -1,7 +1,9 @@
 #include "net/resolver_lookup.h"
 
+#include <netinet/in.h>
+
 #include <algorithm>
-#include <limits>
+#include <iterator>
 #include <utility>
 
 #include "base/text.h"
