@@ -77,7 +77,7 @@ CrossRule fields_of_protocols() {
 }
 
 // A route without anything to match would take every request.
-CrossRule something_to_match(Names when, Names fields, Names unless = {}) {
+CrossRule something_to_match(Kind kind, Names when, Names fields, Names unless = {}) {
   const auto protocols_text = when.size() == 3 ? "'tcp', 'tls' or 'udp'" : quoted_list(when);
   auto text = when.front() == "tls_passthrough"
                   ? std::string("must set snis when 'protocols' is 'tls_passthrough'")
@@ -87,11 +87,13 @@ CrossRule something_to_match(Names when, Names fields, Names unless = {}) {
                                              {"if_match", Object{{"contains", json::array(when.begin(), when.end())}}},
                                              {"then_at_least_one_of", json::array(fields.begin(), fields.end())},
                                              {"then_err", text}}}};
-  auto check = [when, fields, unless, text](const Object& route, Object& faults, std::vector<std::string>& messages) {
+  auto check = [kind, when, fields, unless, text](const Object& route, Object& faults,
+                                                  std::vector<std::string>& messages) {
     const auto any = [&](const Names& names) {
       return std::any_of(names.begin(), names.end(), [&](const auto& p) { return speaks(route, p); });
     };
-    if (any(when) && !any(unless) && !any_given(route, faults, fields)) messages.push_back(text);
+    if (kind_of(route) == kind && any(when) && !any(unless) && !any_given(route, faults, fields))
+      messages.push_back(text);
   };
   return {std::move(described), std::move(check)};
 }
@@ -175,12 +177,12 @@ const Declared<Route>& declared() {
                  one_of({"v0", "v1"}))
           .rule(fields_of_protocols())
           .rule(snis_need_tls())
-          .rule(something_to_match({"https"}, {"methods", "hosts", "headers", "paths", "snis"}))
-          .rule(something_to_match({"http"}, {"methods", "hosts", "headers", "paths"}, {"https"}))
-          .rule(something_to_match({"tcp", "tls", "udp"}, {"sources", "destinations", "snis"}))
-          .rule(something_to_match({"tls_passthrough"}, {"snis"}))
-          .rule(something_to_match({"grpcs"}, {"hosts", "headers", "paths", "snis"}))
-          .rule(something_to_match({"grpc"}, {"hosts", "headers", "paths"}, {"grpcs"}))
+          .rule(something_to_match(Kind::http, {"https"}, {"methods", "hosts", "headers", "paths", "snis"}))
+          .rule(something_to_match(Kind::http, {"http"}, {"methods", "hosts", "headers", "paths"}, {"https"}))
+          .rule(something_to_match(Kind::stream, {"tcp", "tls", "udp"}, {"sources", "destinations", "snis"}))
+          .rule(something_to_match(Kind::stream, {"tls_passthrough"}, {"snis"}))
+          .rule(something_to_match(Kind::grpc, {"grpcs"}, {"hosts", "headers", "paths", "snis"}))
+          .rule(something_to_match(Kind::grpc, {"grpc"}, {"hosts", "headers", "paths"}, {"grpcs"}))
           .shorthand({}, default_strip_path)
           .build();
   return built;

@@ -13,8 +13,12 @@ namespace json = boost::json;
 
 constexpr double now = 1700000000.123;
 
-Object object(std::string_view text) { return json::parse(text).as_object(); }
-json::value value(std::string_view text) { return json::parse(text); }
+Object object(std::string_view text) {
+  return json::parse(text).as_object();
+}
+json::value value(std::string_view text) {
+  return json::parse(text);
+}
 
 TEST(Schema, fills_in_what_a_new_service_leaves_out) {
   const auto made = schema<Service>().insert(object(R"({"name":"s","host":"example.com"})"), now);
@@ -29,7 +33,8 @@ TEST(Schema, fills_in_what_a_new_service_leaves_out) {
 }
 
 TEST(Schema, fills_in_what_a_new_route_leaves_out) {
-  const auto made = schema<Route>().insert(object(R"({"hosts":["example.com"],"id":"A1234567-0000-4000-8000-00000000000F"})"), now);
+  const auto made =
+      schema<Route>().insert(object(R"({"hosts":["example.com"],"id":"A1234567-0000-4000-8000-00000000000F"})"), now);
   ASSERT_TRUE(made) << made.error().message;
   EXPECT_EQ(*made, object(R"({"id":"a1234567-0000-4000-8000-00000000000f","created_at":1700000000,
     "updated_at":1700000000,"name":null,"protocols":["http","https"],"https_redirect_status_code":426,
@@ -39,7 +44,8 @@ TEST(Schema, fills_in_what_a_new_route_leaves_out) {
 }
 
 TEST(Schema, fills_in_what_a_new_upstream_leaves_out) {
-  const auto made = schema<Upstream>().insert(object(R"({"name":"u","id":"a1234567-0000-4000-8000-00000000000f"})"), now);
+  const auto made =
+      schema<Upstream>().insert(object(R"({"name":"u","id":"a1234567-0000-4000-8000-00000000000f"})"), now);
   ASSERT_TRUE(made) << made.error().message;
   EXPECT_EQ(*made, object(R"({"id":"a1234567-0000-4000-8000-00000000000f","created_at":1700000000,
     "updated_at":1700000000,"name":"u","algorithm":"round-robin","hash_on":"none","hash_fallback":"none",
@@ -81,7 +87,8 @@ TEST(Schema, names_all_faults_at_once) {
     "host":"required field missing","foo":"unknown field",
     "tags":[null,"invalid tag 'a,b': expected printable ascii (except `,` and `/`) or valid utf-8 sequences",
       "expected a string"]})"));
-  EXPECT_TRUE(made.error().message.starts_with("8 schema violations (foo: unknown field; host: required field missing; "))
+  EXPECT_TRUE(
+      made.error().message.starts_with("8 schema violations (foo: unknown field; host: required field missing; "))
       << made.error().message;
   EXPECT_NE(made.error().message.find("tags.3: expected a string"), std::string::npos) << made.error().message;
 }
@@ -104,7 +111,8 @@ TEST(Schema, upsert_keeps_the_given_id_and_starts_anew) {
   EXPECT_EQ(made->at("created_at"), 12);
   EXPECT_EQ(made->at("updated_at"), 1700000000);
   EXPECT_TRUE(schema<Service>().upsert(object(R"({"host":"h","id":"A1234567-0000-4000-8000-00000000000F"})"), id, now));
-  const auto other = schema<Service>().upsert(object(R"({"host":"h","id":"b1234567-0000-4000-8000-00000000000f"})"), id, now);
+  const auto other =
+      schema<Service>().upsert(object(R"({"host":"h","id":"b1234567-0000-4000-8000-00000000000f"})"), id, now);
   ASSERT_FALSE(other);
   EXPECT_EQ(other.error().fields, object(R"({"id":"immutable field cannot be updated"})"));
 }
@@ -113,8 +121,8 @@ TEST(Schema, update_merges_records_deeply_and_everything_else_whole) {
   const auto& schema = model::schema<Upstream>();
   const auto made = schema.insert(object(R"({"name":"u","tags":["a","b"],"slots":50})"), now);
   ASSERT_TRUE(made);
-  const auto changed = schema.update(
-      *made, object(R"({"healthchecks":{"active":{"timeout":7}},"tags":["c"],"slots":null})"), now + 10);
+  const auto changed =
+      schema.update(*made, object(R"({"healthchecks":{"active":{"timeout":7}},"tags":["c"],"slots":null})"), now + 10);
   ASSERT_TRUE(changed) << changed.error().message;
   auto expected = *made;
   expected["healthchecks"].at("active").at("timeout") = 7;
@@ -130,8 +138,7 @@ TEST(Schema, update_checks_the_whole_entity) {
   ASSERT_TRUE(made);
   const auto changed = schema.update(*made, object(R"({"paths":null,"wieght":1})"), now);
   ASSERT_FALSE(changed);
-  EXPECT_EQ(changed.error().fields,
-            object(R"({"wieght":"unknown field",
+  EXPECT_EQ(changed.error().fields, object(R"({"wieght":"unknown field",
               "@entity":["must set one of 'methods', 'hosts', 'headers', 'paths', 'snis' when 'protocols' is 'https'"]})"));
   const auto moved = schema.update(*made, object(R"({"id":"b1234567-0000-4000-8000-00000000000f"})"), now);
   ASSERT_FALSE(moved);
