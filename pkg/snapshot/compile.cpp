@@ -74,6 +74,7 @@ class Compiler {
     for (const auto* change : sorted.routes) apply_route(*change);
     for (const auto* change : sorted.targets) apply_target(*change);
     for (const auto& name : touched_names_) settle_name(name);
+    for (const auto& name : left_names_) drop_name(name);
     for (const auto& id : left_services_) settle_service(id);
   }
 
@@ -323,18 +324,12 @@ class Compiler {
     if (--t_.name_uses.edit(Bytes{name}).services == 0) touched_names_.insert(name);
   }
 
-  // Makes the backend of a name anew, or gives its slot back.
+  // Makes the backend of a name anew, or marks the name as left.
   void settle_name(const std::string& name) {
     const auto upstream = upstream_of(name);
     const auto* known = t_.name_uses.find(Bytes{name});
     if (!upstream && (!known || known->services == 0)) {
-      if (!known) return;
-      const auto slot = known->slot;
-      // Given back only after all services were compiled: within one snapshot a slot stands for one name.
-      t_.backends.set(slot, nullptr);
-      t_.backend_slots.give_back(slot);
-      t_.name_uses.erase(Bytes{name});
-      changed_backends_.push_back(slot);
+      if (known) left_names_.push_back(name);
       return;
     }
     auto& use = t_.name_uses.edit(Bytes{name});
@@ -343,6 +338,15 @@ class Compiler {
     if (!upstream && old && !old->is_upstream) return;  // still the plain host
     t_.backends.set(use.slot, upstream ? balanced(*upstream) : plain_host(name));
     changed_backends_.push_back(use.slot);
+  }
+
+  // After all names that came: within one compile() a slot stands for one name.
+  void drop_name(const std::string& name) {
+    const auto slot = t_.name_uses.find(Bytes{name})->slot;
+    t_.backends.set(slot, nullptr);
+    t_.backend_slots.give_back(slot);
+    t_.name_uses.erase(Bytes{name});
+    changed_backends_.push_back(slot);
   }
 
   // Names are unique in every store, but not between two changes that swap them: the smallest id has it meanwhile.
@@ -402,6 +406,7 @@ class Compiler {
   std::shared_ptr<Tables> tables_;
   Tables& t_;
   std::set<std::string> touched_names_;
+  std::vector<std::string> left_names_;
   std::set<Uuid> left_services_;
   std::vector<Slot> changed_backends_;
 };
