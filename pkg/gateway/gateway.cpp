@@ -97,6 +97,7 @@ class Running : public Gateway {
                           {"upstreams", publisher_->snapshot()->upstreams()},
                           {"workers", workers_.size()}});
     io_.run();
+    for (const int number : {SIGTERM, SIGINT, SIGQUIT}) std::signal(number, SIG_IGN);  // it is leaving already
     return forced_ ? 2 : 0;
   }
 
