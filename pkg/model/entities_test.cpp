@@ -3,6 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+
+#include <fmt/format.h>
+
 #include "model/rules.h"
 
 namespace weir::model {
@@ -394,6 +398,35 @@ TEST(Targets, are_read_into_their_struct) {
   EXPECT_EQ(target.weight, 7);
   EXPECT_EQ(target.upstream, Uuid::parse("a1234567-0000-4000-8000-00000000000f"));
   EXPECT_DOUBLE_EQ(target.created_at, 1700000000.5);
+}
+
+// A start reads every row: 120,000 of them are to take well under a second. The bound leaves room for sanitizers.
+TEST(Entities, rows_are_checked_and_read_within_microseconds) {
+  const auto id = R"({"id":"a1234567-0000-4000-8000-00000000000f"})";
+  const Object rows[] = {
+      *schema<Service>().insert(object(R"({"name":"service-1","url":"http://backend-1.example.com:8080/base"})"), now),
+      *schema<Route>().insert(object(fmt::format(R"({{"name":"route-1","hosts":["host-1.example.com"],
+        "paths":["/path/1"],"service":{}}})",
+                                                 id)),
+                              now),
+      *schema<Target>().insert(object(fmt::format(R"({{"target":"10.0.0.1:3000","upstream":{}}})", id)), now),
+  };
+  const auto time = [](std::string_view what, auto&& work) {
+    constexpr int rounds = 2000;
+    const auto start = std::chrono::steady_clock::now();
+    for (int i = 0; i < rounds; i++) work();
+    const std::chrono::duration<double, std::micro> each = (std::chrono::steady_clock::now() - start) / rounds;
+    ::testing::Test::RecordProperty(std::string(what), fmt::format("{:.2f} us", each.count()));
+    EXPECT_LT(each.count(), 500) << what;
+  };
+  std::size_t sum = 0;
+  time("check_service", [&] { sum += schema<Service>().check(rows[0]).has_value(); });
+  time("check_route", [&] { sum += schema<Route>().check(rows[1]).has_value(); });
+  time("check_target", [&] { sum += schema<Target>().check(rows[2]).has_value(); });
+  EXPECT_EQ(sum, 6000u);
+  time("read_service", [&] { sum += read<Service>(rows[0]).host.size(); });
+  time("read_route", [&] { sum += read<Route>(rows[1]).hosts->size(); });
+  time("read_target", [&] { sum += read<Target>(rows[2]).target.size(); });
 }
 
 }  // namespace

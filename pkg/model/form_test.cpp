@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <fmt/format.h>
+
 #include "model/entities.h"
 
 namespace weir::model {
@@ -81,7 +83,7 @@ TEST(Form, bounds_arguments_and_depth) {
   for (std::size_t i = 1; i < form_depth_max - 1; i++) deep += ".a";
   EXPECT_TRUE(decode_form(deep + "=1"));
   EXPECT_FALSE(decode_form(deep + ".a=1"));
-  EXPECT_FALSE(decode_form(std::string(1000000, '[') + "=1&" + deep + ".a.a=1"));
+  EXPECT_FALSE(decode_form(fmt::format("{}=1&{}.a.a=1", std::string(1000000, '['), deep)));
 }
 
 TEST(Form, infers_types_from_the_schema) {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <fmt/format.h>
+
 namespace weir::model {
 namespace {
 
@@ -57,7 +59,7 @@ TEST(Formats, reads_addresses_as_kong_does) {
        {"",          "a b",       "x:99999", "x:", "x:y",  ":80", "[::1", "[::1]80",  "[::1]:", "1.2.3",
         "1.2.3.256", "1.2.3.4.5", "-a",      "a-", "a..b", ".a",  "a,b",  "http://a", "::1::",  "[]:80"})
     EXPECT_EQ(check_target(bad).value_or(""),
-              "Invalid target ('" + std::string(bad) + "'); not a valid hostname or ip address");
+              fmt::format("Invalid target ('{}'); not a valid hostname or ip address", bad));
   EXPECT_EQ(check_target("\xff").value_or(""), "Invalid target; not a valid hostname or ip address");
   EXPECT_TRUE(check_target(std::string(64, 'a')));
   EXPECT_FALSE(check_target(std::string(63, 'a') + ".b"));
