@@ -1,6 +1,8 @@
 #include <gtest/gtest.h>
 
-#include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <thread>
 
 #include "snapshot/test_support.h"
 
@@ -267,7 +269,40 @@ TEST(Compile, slots_of_deleted_objects_are_used_again) {
   EXPECT_EQ(snapshot->services(), 2u);
 }
 
+// For the thread sanitizer: what is shared is only read, whoever drops a snapshot last.
+TEST(Compile, threads_read_and_drop_snapshots_while_the_next_is_made) {
+  const auto service = put_service(1, R"({"host":"a"})");
+  auto snapshot = compile_all({service});
+  std::mutex mutex;
+  SnapshotPtr published = snapshot;
+  std::atomic<bool> stop = false;
+  std::atomic<int> lost = 0;
+  const auto read = [&] {
+    while (!stop) {
+      SnapshotPtr mine;
+      {
+        std::lock_guard lock(mutex);
+        mine = published;
+      }
+      const auto match = mine->match(Asked("GET h3/x").request());
+      if (mine->find_route(id(13)) && (!match.route || !mine->service(match.route->service))) lost++;
+    }
+  };
+  {
+    std::jthread first(read), second(read);
+    for (std::uint32_t i = 0; i < 300; i++) {
+      const auto json = fmt::format(R"({{"hosts":["h{}"],"paths":["/x"],"service":{}}})", i % 10, reference(1));
+      snapshot = compile_all({put_route(10 + i % 10, json), service}, snapshot);
+      std::lock_guard lock(mutex);
+      published = snapshot;
+    }
+    stop = true;
+  }
+  EXPECT_EQ(lost, 0);
+}
+
 TEST(Compile, the_first_snapshot_may_be_empty) {
+  EXPECT_EQ(taker(std::make_shared<const Snapshot>(), {"GET h/"}), 0u);
   const auto snapshot = compile_all({});
   EXPECT_EQ(taker(snapshot, {"GET h/"}), 0u);
   EXPECT_EQ(snapshot->backend_slots(), 0u);

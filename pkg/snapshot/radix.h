@@ -8,17 +8,13 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "base/uuid.h"
-#include "snapshot/cow.h"
+#include "snapshot/radix_node.h"
 
 namespace weir::snapshot {
-
-using Digit = unsigned char;
 
 // Views of a key as digits.
 struct Bytes {
@@ -51,13 +47,13 @@ class Radix {
 
   template <class Key>
   const V* find(const Key& key) const {
-    const Node* node = root_ ? &*root_ : nullptr;
+    const Node* node = root_.get();
     for (std::size_t at = 0; node;) {
-      const auto& label = node->label;
-      if (key.size() - at < label.size() || common(label, key, at) < label.size()) return nullptr;
+      const auto label = node->label();
+      if (common(label, key, at) < label.size()) return nullptr;
       at += label.size();
       if (at == key.size()) return node->value ? &*node->value : nullptr;
-      node = child(*node, key[at]);
+      node = node->find(key[at]);
     }
     return nullptr;
   }
@@ -65,20 +61,23 @@ class Radix {
   // The value to change; made when the key is new.
   template <class Key>
   V& edit(const Key& key) {
-    if (!root_) return add_leaf(root_, key, 0);
-    Cow<Node>* link = &root_;
+    if (!root_) return *(root_ = leaf(key, 0))->value;
+    Ref* link = &root_;
     for (std::size_t at = 0;;) {
-      Node& node = link->write();
-      const auto same = common(node.label, key, at);
-      if (same < node.label.size()) split(node, same);
+      const auto label = (*link)->label();
+      const auto same = common(label, key, at);
+      if (same < label.size()) split(*link, same);
       at += same;
-      if (at == key.size()) return node.value ? *node.value : node.value.emplace();
-      auto edge = position(node.edges, key[at]);
-      if (edge == node.edges.end() || edge->digit != key[at]) {
-        edge = node.edges.insert(edge, Edge{key[at], {}});
-        return add_leaf(edge->child, key, at);
+      if (at == key.size()) {
+        auto& value = own(*link).value;
+        return value ? *value : value.emplace();
       }
-      link = &edge->child;
+      const auto i = (*link)->position(key[at]);
+      if (i == (*link)->children() || (*link)->digit(i) != key[at]) {
+        *link = Node::remake(*link, (*link)->label(), i, key[at]);
+        return *((*link)->child(i) = leaf(key, at))->value;
+      }
+      link = &own(*link).child(i);
     }
   }
 
@@ -86,26 +85,25 @@ class Radix {
   template <class Key>
   bool erase(const Key& key) {
     if (!find(key)) return false;
-    Cow<Node>* parent = nullptr;
-    Cow<Node>* link = &root_;
-    std::size_t at = 0;
+    Ref* parent = nullptr;
+    Ref* link = &root_;
+    std::size_t at = 0, i = 0;
     for (;;) {
-      Node& node = link->write();
-      at += node.label.size();
+      auto& node = own(*link);
+      at += node.label().size();
       if (at == key.size()) break;
       parent = link;
-      link = &position(node.edges, key[at])->child;
+      i = node.position(key[at]);
+      link = &node.child(i);
     }
-    Node& node = link->write();
-    node.value.reset();
-    if (!node.edges.empty()) {
-      join(node);
+    (*link)->value.reset();
+    if ((*link)->children() > 0) {
+      join(*link);
     } else if (!parent) {
       root_ = {};
     } else {
-      Node& above = parent->write();
-      above.edges.erase(position(above.edges, static_cast<Digit>(node.label[0])));
-      join(above);
+      *parent = Node::remake(*parent, (*parent)->label(), Node::none, 0, i);
+      join(*parent);
     }
     return true;
   }
@@ -121,14 +119,14 @@ class Radix {
     std::array<Found, 32> last;
     for (std::size_t limit = key.size() + 1;;) {
       std::size_t count = 0;
-      const Node* node = root_ ? &*root_ : nullptr;
+      const Node* node = root_.get();
       for (std::size_t at = 0; node;) {
-        const auto& label = node->label;
-        if (key.size() - at < label.size() || common(label, key, at) < label.size()) break;
+        const auto label = node->label();
+        if (common(label, key, at) < label.size()) break;
         at += label.size();
         if (at >= limit) break;
         if (node->value) last[count++ % last.size()] = {&*node->value, at};
-        node = at < key.size() ? child(*node, key[at]) : nullptr;
+        node = at < key.size() ? node->find(key[at]) : nullptr;
       }
       const auto kept = std::min(count, last.size());
       for (std::size_t i = 1; i <= kept; i++) {
@@ -143,92 +141,76 @@ class Radix {
   // Calls visit(value) in key order until it returns true; says whether one did.
   template <class Visit>
   bool for_each(Visit&& visit) const {
-    return root_ && walk(*root_, visit);
+    return root_ && walk(*root_.get(), visit);
   }
 
   // The same for the keys that begin with `prefix`.
   template <class Key, class Visit>
   bool for_each_under(const Key& prefix, Visit&& visit) const {
-    const Node* node = root_ ? &*root_ : nullptr;
+    const Node* node = root_.get();
     for (std::size_t at = 0; node;) {
-      const auto same = common(node->label, prefix, at);
+      const auto label = node->label();
+      const auto same = common(label, prefix, at);
       at += same;
       if (at == prefix.size()) return walk(*node, visit);
-      if (same < node->label.size()) return false;
-      node = child(*node, prefix[at]);
+      if (same < label.size()) return false;
+      node = node->find(prefix[at]);
     }
     return false;
   }
 
  private:
-  struct Node;
-  struct Edge {
-    Digit digit;  // the first of the child's label, so that searching touches one node only
-    Cow<Node> child;
-  };
-  struct Node {
-    std::string label;        // digits since the parent
-    std::vector<Edge> edges;  // ordered by digit
-    std::optional<V> value;
-  };
+  using Node = RadixNode<V>;
+  using Ref = typename Node::Ref;
 
   template <class Key>
-  static std::size_t common(const std::string& label, const Key& key, std::size_t at) {
+  static std::size_t common(std::string_view label, const Key& key, std::size_t at) {
     const auto most = std::min(label.size(), key.size() - at);
     std::size_t same = 0;
     while (same < most && static_cast<Digit>(label[same]) == key[at + same]) same++;
     return same;
   }
 
-  template <class Edges>
-  static auto position(Edges& edges, Digit digit) {
-    return std::lower_bound(edges.begin(), edges.end(), digit,
-                            [](const Edge& edge, Digit wanted) { return edge.digit < wanted; });
-  }
-
-  static const Node* child(const Node& node, Digit digit) {
-    const auto edge = position(node.edges, digit);
-    return edge == node.edges.end() || edge->digit != digit ? nullptr : &*edge->child;
+  // The node, to be changed in place: copied first when others use it, too.
+  static Node& own(Ref& link) {
+    if (!link.is_only()) link = Node::remake(link, link->label());
+    return *link.get();
   }
 
   template <class Key>
-  static V& add_leaf(Cow<Node>& link, const Key& key, std::size_t at) {
-    Node& leaf = link.write();
-    leaf.label.reserve(key.size() - at);
-    for (; at < key.size(); at++) leaf.label.push_back(static_cast<char>(key[at]));
-    return leaf.value.emplace();
+  static Ref leaf(const Key& key, std::size_t at) {
+    auto node = Node::make(key.size() - at, 0);
+    for (char* to = node->label_bytes(); at < key.size(); at++) *to++ = static_cast<char>(key[at]);
+    node->value.emplace();
+    return node;
   }
 
   // Keeps the first `length` digits; the rest becomes the only child.
-  static void split(Node& node, std::size_t length) {
-    Edge edge{static_cast<Digit>(node.label[length]), {}};
-    Node& lower = edge.child.write();
-    lower.label = node.label.substr(length);
-    lower.edges.swap(node.edges);
-    lower.value.swap(node.value);
-    node.label.resize(length);
-    node.edges.reserve(2);
-    node.edges.push_back(std::move(edge));
+  static void split(Ref& link, std::size_t length) {
+    auto upper = Node::make(length, 1);
+    const auto label = link->label();
+    std::copy_n(label.data(), length, upper->label_bytes());
+    upper->set_first(static_cast<Digit>(label[length]), Node::remake(link, label.substr(length)));
+    link = std::move(upper);
   }
 
   // A node that no longer tells anything apart takes its only child in.
-  static void join(Node& node) {
-    if (node.value || node.edges.size() != 1) return;
-    const auto only = std::move(node.edges[0].child);
-    auto label = node.label + only->label;
-    node = *only;
-    node.label = std::move(label);
+  static void join(Ref& link) {
+    if (link->value || link->children() != 1) return;
+    auto only = std::move(link->child(0));
+    const auto label = std::string(link->label()).append(only->label());
+    link = Node::remake(only, label);
   }
 
   template <class Visit>
   static bool walk(const Node& node, Visit& visit) {
     if (node.value && visit(*node.value)) return true;
-    for (const auto& edge : node.edges)
-      if (walk(*edge.child, visit)) return true;
+    for (std::size_t i = 0; i < node.children(); i++)
+      if (walk(*node.child(i).get(), visit)) return true;
     return false;
   }
 
-  Cow<Node> root_;
+  Ref root_;
 };
 
 }  // namespace weir::snapshot

@@ -5,6 +5,8 @@
 
 namespace weir::snapshot {
 
+Snapshot::Snapshot() : tables_(std::make_shared<Tables>()) {}
+
 Match Snapshot::match(const Request& request) const {
   return tables_->router.match(request);
 }

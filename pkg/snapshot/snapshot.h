@@ -102,6 +102,7 @@ class Router;
 
 class Snapshot {
  public:
+  Snapshot();  // the empty one, revision 0
   std::uint64_t revision() const { return revision_; }
 
   // The route that Kong's traditional router would take. No allocation; cost does not grow with the number of hosts or
