@@ -66,10 +66,12 @@ std::string list_sql(const Table& table, const PageQuery& query) {
   };
   if (!query.parent_field.empty()) add(fmt::format("\"{}_id\" = ?3", query.parent_field));
   if (!newest_first(table.schema(), query)) add("id > ?1");
-  std::string any;
+  // Through the table `tags`, where only tagged rows are: those that match are often few among many.
+  std::string tagged;
   for (std::size_t i = 0; i < query.tags.size(); i++)
-    any += fmt::format("{}instr(tags, ?{}) > 0", i == 0 ? "" : query.any_tag ? " OR " : " AND ", 4 + i);
-  if (!any.empty()) add("(" + any + ")");
+    tagged += fmt::format("{}instr(tags, ?{}) > 0", i == 0 ? "" : query.any_tag ? " OR " : " AND ", 4 + i);
+  if (!tagged.empty())
+    add(fmt::format("id IN (SELECT entity_id FROM tags WHERE entity_name = '{}' AND ({}))", table.name(), tagged));
   return table.select() + where +
          (newest_first(table.schema(), query) ? " ORDER BY created_at DESC, id DESC LIMIT ?2 OFFSET ?1"
                                               : " ORDER BY id LIMIT ?2");
@@ -146,16 +148,17 @@ Outcome<std::optional<Object>> SqliteStore::find_by(const Schema& schema, std::s
   const auto* declared = schema.field(field);
   WEIR_ASSERT(declared != nullptr && declared->type == model::Type::string);
   auto sql = fmt::format("{} WHERE \"{}\" = ?1", table.select(), declared->name);
-  std::string parent_id;
-  if (parent != nullptr) {
-    parent_id = parent->text();
+  std::string parent_id;  // narrows only what is unique below a parent; a unique name says it all by itself
+  if (parent != nullptr)
     for (const auto& key : schema.fields())
-      if (key.type == model::Type::foreign && key.cascade) sql += fmt::format(" AND \"{}_id\" = ?2", key.name);
-  }
+      if (key.type == model::Type::foreign && key.cascade) {
+        sql += fmt::format(" AND \"{}_id\" = ?2", key.name);
+        parent_id = parent->text();
+      }
   auto query = db_.prepare(sql + " LIMIT 1");
   if (!query) return std::unexpected(failed(query.error()));
   query->bind(1, value);
-  if (parent != nullptr) query->bind(2, parent_id);
+  if (!parent_id.empty()) query->bind(2, parent_id);
   return first_row(table, *query);
 }
 

@@ -131,7 +131,7 @@ class Builder final : public YAML::EventHandler {
       take_key(mark, std::string(held->second.value.get_string()));
       return;
     }
-    count(mark, held->second.cost);
+    count_copy(mark, held->second.cost);
     if (open_.size() + held->second.height > document_depth_max) refuse(mark, "nested too deep");
     place(mark, {held->second.value, held->second.cost, held->second.height});
   }
@@ -164,21 +164,20 @@ class Builder final : public YAML::EventHandler {
   bool wants_key() const { return !open_.empty() && open_.back().node.value.is_object() && !open_.back().key; }
 
   void take_key(const YAML::Mark& mark, const std::string& key) {
-    count(mark, 1 + key.size() / 32);
     open_.back().node.cost += 1 + key.size() / 32;
     if (open_.back().node.value.get_object().contains(key))
       refuse(mark, fmt::format("the key '{}' is given twice", key));
     open_.back().key = key;
   }
 
-  void count(const YAML::Mark& mark, std::size_t cost) {
-    total_ += cost;
-    if (total_ > document_values_max) refuse(mark, "too many values");
+  void count_copy(const YAML::Mark& mark, std::size_t cost) {
+    copied_ += cost;
+    if (copied_ > document_copies_max) refuse(mark, "aliases expand to too much");
   }
 
   void keep(const YAML::Mark& mark, YAML::anchor_t anchor, const Node& node) {
     if (anchor == 0) return;
-    count(mark, node.cost);
+    count_copy(mark, node.cost);
     anchors_[anchor] = node;
   }
 
@@ -186,7 +185,6 @@ class Builder final : public YAML::EventHandler {
     if (wants_key()) refuse(mark, "a key that is no text");
     Node node{std::move(value), 1, 0};
     if (const auto* text = node.value.if_string()) node.cost += text->size() / 32;
-    count(mark, node.cost);
     keep(mark, anchor, node);
     place(mark, std::move(node));
   }
@@ -194,7 +192,6 @@ class Builder final : public YAML::EventHandler {
   void open(const YAML::Mark& mark, YAML::anchor_t anchor, json::value empty) {
     if (wants_key()) refuse(mark, "a key that is no text");
     if (open_.size() >= document_depth_max) refuse(mark, "nested too deep");
-    count(mark, 1);
     open_.push_back({{std::move(empty), 1, 0}, mark, anchor, {}, {}});
   }
 
@@ -243,7 +240,7 @@ class Builder final : public YAML::EventHandler {
   json::value root_;
   std::vector<Open> open_;
   std::unordered_map<YAML::anchor_t, Node> anchors_;
-  std::size_t total_ = 0;
+  std::size_t copied_ = 0;
 };
 
 // Not plain: what the core schema reads as another type, and what has a meaning for YAML. Only the harmless is plain.
