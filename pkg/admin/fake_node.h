@@ -110,6 +110,9 @@ class ApiTest : public testing::Test {
   std::unique_ptr<Api> api;
 };
 
+inline boost::json::array rows_of(const Reply& list) {
+  return list.json().at("data").as_array();
+}
 inline std::string text_of(const boost::json::value& value) {
   return boost::json::serialize(value);
 }

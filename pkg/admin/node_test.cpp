@@ -65,9 +65,9 @@ TEST_F(NodeEndpoints, serve_metrics_on_both_listeners) {
 
 TEST_F(NodeEndpoints, show_addresses_of_an_upstreams_targets) {
   post("/upstreams", R"({"name":"u"})");
-  post("/upstreams/u/targets", R"({"target":"10.0.0.1:80","weight":5})");
-  post("/upstreams/u/targets", R"({"target":"gone.example:80"})");
-  post("/upstreams/u/targets", R"({"target":"10.0.0.2:80","weight":0})");
+  post("/upstreams/u/targets", R"({"target":"10.0.0.1:80","created_at":1000.001,"weight":5})");
+  post("/upstreams/u/targets", R"({"target":"gone.example:80","created_at":1000.002})");
+  post("/upstreams/u/targets", R"({"target":"10.0.0.2:80","created_at":1000.003,"weight":0})");
   const auto reply = get("/upstreams/u/health");
   ASSERT_EQ(reply.status, 200u) << reply.body;
   EXPECT_EQ(reply.json().at("node_id").as_string(), node.node_id());
@@ -126,7 +126,7 @@ TEST_F(NodeEndpoints, list_tags) {
 
 TEST_F(NodeEndpoints, list_all_paths_in_order) {
   std::vector<std::string> paths;
-  for (const auto& path : get("/endpoints").json().at("data").as_array()) paths.emplace_back(path.as_string());
+  for (const auto& path : rows_of(get("/endpoints"))) paths.emplace_back(path.as_string());
   EXPECT_EQ(paths.front(), "/");
   for (const auto* path : {"/apis/{apis}", "/services/{services}/routes/{routes}", "/routes/{routes}/service",
                            "/upstreams/{upstreams}/targets/all", "/openapi.json", "/status"})

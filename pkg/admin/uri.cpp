@@ -53,13 +53,13 @@ std::vector<std::string> split_path(std::string_view path) {
   std::vector<std::string> out;
   if (path.starts_with('/')) path.remove_prefix(1);
   if (path.ends_with('/')) path.remove_suffix(1);
-  while (!path.empty()) {
+  if (path.empty()) return out;
+  while (true) {
     const auto slash = path.find('/');
     out.emplace_back(path.substr(0, slash));
-    if (slash == std::string_view::npos) break;
+    if (slash == std::string_view::npos) return out;
     path.remove_prefix(slash + 1);
   }
-  return out;
 }
 
 Result<std::vector<std::pair<std::string, std::string>>> parse_query(std::string_view query) {
