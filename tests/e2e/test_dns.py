@@ -14,9 +14,17 @@ class Dns:
 
     def __init__(self, folder):
         self.folder, self.process = folder, None
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-            s.bind(("127.0.0.1", 0))
-            self.port = s.getsockname()[1]
+        self.port = eventually(self.free_port, "a port that is free for UDP and TCP")
+
+    @staticmethod
+    def free_port():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
+            udp.bind(("127.0.0.1", 0))
+            try:
+                tcp.bind(udp.getsockname())
+                return udp.getsockname()[1]
+            except OSError:
+                return None
 
     def change(self, *records):
         self.stop()

@@ -111,7 +111,8 @@ def test_sigterm_waits_for_the_answer_in_flight(weir, scripted, route_to):
     go_on.set()
     answer = connection.getresponse()
     assert answer.status == 200 and answer.read() == b"late" and answer.headers["Connection"] == "close"
-    node.stop()
+    node.stopped = True
+    assert node.wait() == 0, node.log()
 
 
 def test_sigterm_closes_idle_connections_at_once(weir, scripted, route_to):
