@@ -1,5 +1,6 @@
 """What is wrong around the node: each gets one clear error that names the thing and the remedy, and an exit code that is not 0."""
 import contextlib
+import json
 import os
 import socket
 import sqlite3
@@ -41,13 +42,8 @@ def test_a_database_of_a_newer_version(weir, tmp_path):
     node = weir(prefix=tmp_path / "p")
     node.stop()
     with sqlite3.connect(tmp_path / "p" / "weir.db") as db:
-        tables = [r[0] for r in db.execute("select name from sqlite_master where type='table'")]
-        version = db.execute("pragma user_version").fetchone()[0]
-        assert tables
-        if version:
-            db.execute(f"pragma user_version = {version + 1000}")
-        else:
-            pytest.skip("the schema's version is not kept in user_version")
+        executed, = db.execute("select executed from schema_meta").fetchone()
+        db.execute("update schema_meta set executed = ?", (json.dumps([*json.loads(executed), "999_from_the_future"]),))
     db.close()
     refuses("-p", tmp_path / "p", *LISTEN, says=[str(tmp_path / "p" / "weir.db"), "newer"])
 

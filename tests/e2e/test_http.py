@@ -232,7 +232,7 @@ def test_a_post_is_never_sent_twice(node, behind):
     assert answer.status == 502 and upstream.received.count(b"POST / ") == 1
 
 
-def test_a_client_that_leaves_ends_the_upstreams_work(node, behind):
+def test_a_client_that_breaks_off_ends_the_upstreams_work(node, behind):
     gone = threading.Event()
 
     def wait(c):
@@ -244,8 +244,26 @@ def test_a_client_that_leaves_ends_the_upstreams_work(node, behind):
     s = socket.create_connection(("127.0.0.1", node.proxy_port), DEADLINE)
     s.sendall(b"GET / HTTP/1.1\r\nHost: %s\r\n\r\n" % upstream.host.encode())
     eventually(lambda: upstream.received, "the request is there")
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset, not a goodbye
     s.close()
     assert gone.wait(DEADLINE)
+
+
+def test_a_client_that_only_ended_its_side_gets_its_answer(node, behind):
+    """An end of the stream alone may be a half-closed connection (nc, shutdown): the answer is still wanted."""
+    go_on = threading.Event()
+
+    def late(c):
+        c.head()
+        go_on.wait(DEADLINE)
+        c.send(ok(b"late"))
+    upstream = behind(late)
+    with socket.create_connection(("127.0.0.1", node.proxy_port), DEADLINE) as s:
+        s.sendall(b"GET / HTTP/1.1\r\nHost: %s\r\n\r\n" % upstream.host.encode())
+        s.shutdown(socket.SHUT_WR)
+        eventually(lambda: upstream.received, "the request is there")
+        go_on.set()
+        assert read_all(s).endswith(b"late")
 
 
 # ---- upstreams that misbehave ---------------------------------------------------------------------------------------
