@@ -72,7 +72,7 @@ bool read_part_head(std::string_view head, Part& part) {
     if (text::equal_ignoring_case(name, "content-type")) part.content_type = value;
     if (!text::equal_ignoring_case(name, "content-disposition")) continue;
     const auto field = parameter(value, "name");
-    if (!field) return false;
+    if (!field || field->empty()) return false;
     part.name = *field;
     named = true;
     if (const auto file = parameter(value, "filename")) {

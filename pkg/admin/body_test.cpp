@@ -50,6 +50,7 @@ TEST(Body, refuses_broken_multipart) {
            "--XX\r\n\r\n--XX--",
            "--XX\r\nContent-Disposition: form-data\r\n\r\nv\r\n--XX--",
            "--XX\r\nContent-Disposition: form-data; name=\"n\r\n\r\nv\r\n--XX--",
+           "--XX\r\nContent-Disposition: form-data; name=\r\n\r\nv\r\n--XX--",
            "--XX\r\nno header\r\n\r\nv\r\n--XX--",
            "--XX\r\nContent-Disposition: form-data; name=\"n\"\r\nContent-Type: application/json\r\n\r\n{\r\n--XX--",
        }) {

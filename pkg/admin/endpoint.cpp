@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "base/json.h"
 #include "admin/uri.h"
 
 namespace weir::admin {
@@ -31,7 +32,7 @@ const std::string* Call::arg(std::string_view name) const {
 }
 
 Answer answer_json(unsigned status, const boost::json::value& body) {
-  return {{status, {{"Content-Type", std::string(json_type)}}, boost::json::serialize(body)}};
+  return {{status, {{"Content-Type", std::string(json_type)}}, print_json(body)}};
 }
 
 Answer answer_message(unsigned status, std::string_view message) {

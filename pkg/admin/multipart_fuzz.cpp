@@ -1,4 +1,5 @@
 // The multipart parser must return slices of the body, in order, that never overlap, whatever the body is.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -8,9 +9,10 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view input(reinterpret_cast<const char*>(data), size);
-  const auto line = input.find('\n');  // the first line is the boundary
-  const auto boundary = line == std::string_view::npos ? std::string_view("XX") : input.substr(0, line);
-  const auto body = line == std::string_view::npos ? input : input.substr(line + 1);
+  // A body tells its own boundary: the first line, after two dashes.
+  std::string_view boundary = "xyz";
+  if (input.starts_with("--")) boundary = input.substr(2, std::min(input.find("\r\n"), input.size()) - 2);
+  const auto body = input;
   if (boundary.empty() || boundary.size() > 70) return 0;
   const auto parts = weir::admin::parse_multipart(body, boundary);
   if (!parts) return parts.error().message.empty() ? (std::abort(), 0) : 0;
