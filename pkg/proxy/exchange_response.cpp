@@ -62,7 +62,7 @@ bool Exchange::read_response_head(char* bytes, std::size_t size) {
     if (++interims_ > Context::interim_max) return malformed_response();
     if (head.status != 100 && !http10_ && !forward_interim()) return false;
   }
-  if (upstream_->in.capacity() > 15) std::string().swap(upstream_->in);
+  if (!upstream_->in.empty()) std::string().swap(upstream_->in);
   return start_response(bytes, size);
 }
 

@@ -16,7 +16,14 @@ namespace weir::proxy {
 void Upstream::on_events(std::uint32_t events) {
   if (exchange) return exchange->on_upstream(events);
   note(events);
-  if (has_input()) context_.pool.close(*this);  // nobody asked: a late answer, or it hung up
+  if (!quiet()) context_.pool.close(*this);  // nobody asked: a late answer, or it hung up
+}
+
+// An event may tell of bytes that were read in the same turn; with TLS, of a session ticket: both are no input.
+bool Upstream::quiet() {
+  if (!has_input()) return true;
+  char byte;
+  return receive(&byte, 1) < 0 && errno == EAGAIN;
 }
 
 void Upstream::on_timeout() {
@@ -99,7 +106,7 @@ void Pool::keep(Upstream& u) {
   const auto& options = context_.options;
   u.exchange = nullptr;
   if (context_.draining || u.endpoint().users == 0 || u.requests >= options.upstream_keepalive_max_requests ||
-      u.endpoint().idle.size() >= options.upstream_keepalive_pool_size || u.has_input() || u.ended() || !u.writable())
+      u.endpoint().idle.size() >= options.upstream_keepalive_pool_size || u.ended() || !u.writable() || !u.quiet())
     return close(u);
   u.endpoint().idle.push_back(&u);
   context_.counters.upstream_connections_idle.add();
