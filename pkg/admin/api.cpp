@@ -7,6 +7,7 @@
 #include "admin/guard.h"
 #include "admin/uri.h"
 #include "base/log.h"
+#include "model/formats.h"
 
 namespace weir::admin {
 
@@ -83,7 +84,7 @@ class TableApi final : public Api {
     std::vector<std::string> segments;
     for (const auto& segment : raw) {
       auto decoded = percent_decode(segment);
-      if (!decoded) return answer_message(400, "Invalid percent-encoding in the path");
+      if (!decoded || !model::is_text(*decoded)) return answer_message(400, "Invalid percent-encoding in the path");
       segments.push_back(std::move(*decoded));
     }
     std::vector<std::size_t> places;

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "base/uuid.h"
+#include "model/formats.h"
 
 namespace weir::admin {
 
@@ -77,7 +78,7 @@ Fault read_list(const ApiField& field, json::value& value) {
       std::ranges::transform(text, text.begin(), [](char c) { return c >= 'a' && c <= 'z' ? char(c - 32) : c; });
     if (field.name != "uris") continue;
     if (text.front() != '/')
-      return fmt::format("uri with value '{}' is invalid: must be prefixed with slash", view(text));
+      return fmt::format("uri with value '{}' is invalid: must be prefixed with slash", model::shown(view(text)));
     if (text.size() > 1 && text.back() == '/') text.pop_back();
   }
   if (value.get_array().empty()) value = nullptr;
@@ -222,7 +223,8 @@ std::expected<Object, ApiFaults> read_api(Object input) {
   for (auto& [name, value] : input) {
     const auto* field = field_named({name.data(), name.size()});
     if (!field) {
-      faults[name] = fmt::format("{} is an unknown field", std::string_view(name.data(), name.size()));
+      const auto printable = model::shown({name.data(), name.size()});
+      faults[printable] = fmt::format("{} is an unknown field", printable);
       continue;
     }
     if (value.is_string() && value.get_string().empty()) value = nullptr;  // as an empty form field

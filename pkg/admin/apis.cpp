@@ -6,6 +6,7 @@
 #include "admin/paging.h"
 #include "admin/uri.h"
 #include "model/entities.h"
+#include "model/formats.h"
 
 namespace weir::admin {
 
@@ -118,11 +119,12 @@ class Apis {
     for (const auto& [name, value] : call.query) {
       if (name == "size" || name == "offset") continue;
       if (std::ranges::find(api_fields(), std::string_view(name)) == api_fields().end())
-        return answer_json(400, Object{{name, "unknown field"}});
+        return answer_json(400, Object{{model::shown(name), "unknown field"}});
       filters.emplace_back(name, value);
     }
     if (!query->offset.empty() && !Uuid::parse(query->offset))
-      return answer_json(400, Object{{"offset", fmt::format("'{}' is not a valid offset", query->offset)}});
+      return answer_json(400,
+                         Object{{"offset", fmt::format("'{}' is not a valid offset", model::shown(query->offset))}});
     return collect(call, *query, filters);
   }
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <chrono>
 
-#include "base/json.h"
 #include "admin/uri.h"
+#include "base/json.h"
 
 namespace weir::admin {
 

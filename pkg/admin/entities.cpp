@@ -79,8 +79,8 @@ class Collection {
   }
 
   Answer replace(const Call& call) const {
-    if (nested_only(schema_)) return change(call);
     if (context_.options.database_off) return unsupported("create or update", schema_);
+    if (nested_only(schema_)) return change(call);
     const auto parent = read_parent(call);
     if (!parent) return parent.error();
     // As Kong does, without a look at the parent it had: PUT below another parent moves it there.

@@ -341,6 +341,23 @@ TEST_F(Entities, refuse_bodies_that_cannot_be_read) {
   EXPECT_EQ(get("/services?" + many).message(), "Too many arguments");
 }
 
+// Whatever bytes come in, an answer is valid JSON (json() checks that).
+TEST_F(Entities, repeat_no_broken_text) {
+  for (const auto* target :
+       {"/services/%ff", "/services?offset=%ff", "/services?tags=%ff", "/services?size=%ff", "/schemas/%ff",
+        "/status?unit=%ff", "/status?scale=%ff", "/apis?%ff=1", "/apis?offset=%ff", "/upstreams/%c0%80", "/tags/%ff"})
+    EXPECT_EQ(get(target).json().is_object() && get(target).status >= 200, true) << target;
+  for (const auto* body : {"%ff=1", "name=%ff&host=h", "host=%ff", "tags=%ff", "service.name=%ff&paths[]=/x"})
+    for (const auto* target : {"/services", "/routes", "/apis", "/schemas/services/validate"}) {
+      const auto reply = form(target, body);
+      EXPECT_EQ(reply.status, 400u) << target << ' ' << body;
+      EXPECT_TRUE(reply.json().is_object());
+    }
+  EXPECT_EQ(form("/apis", "name=x&hosts=%ff&upstream_url=http://h&uris=/%ff").json().is_object(), true);
+  EXPECT_EQ(form("/apis", "name=x&uris=%ff&upstream_url=http://h").json().is_object(), true);
+  EXPECT_EQ(get("/services/%00").status, 400u);
+}
+
 TEST_F(Entities, answer_head_options_and_wrong_methods) {
   EXPECT_EQ(ask(*api, "HEAD", "/services").status, 200u);
   const std::vector<std::pair<std::string, std::string>> allowed{
@@ -419,6 +436,7 @@ TEST_F(Entities, refuse_writes_without_a_database) {
   for (const auto& c : std::vector<Case>{
            {"POST", "/routes", "cannot create 'routes' entities when not using a database"},
            {"PUT", "/routes/x", "cannot create or update 'routes' entities when not using a database"},
+           {"PUT", "/upstreams/u/targets/t", "cannot create or update 'targets' entities when not using a database"},
            {"PATCH", "/services/s", "cannot update 'services' entities when not using a database"},
            {"DELETE", "/services/s", "cannot delete 'services' entities when not using a database"},
            {"POST", "/services/s/routes", "cannot create 'routes' entities when not using a database"},

@@ -1,6 +1,7 @@
 #include "admin/lookup.h"
 
 #include "base/result.h"
+#include "model/formats.h"
 
 namespace weir::admin {
 
@@ -79,7 +80,7 @@ Outcome<> resolve_foreign_keys(const Context& context, const Schema& schema, Obj
     if (!given || !given->is_object() || !parent || given->get_object().contains("id")) continue;
     const auto* name = given->get_object().if_contains(parent->endpoint_key());
     if (parent->endpoint_key().empty() || !name || !name->is_string()) continue;
-    const auto key = given->get_object();
+    const Object key{{parent->endpoint_key(), model::shown(std::string(name->get_string()))}};
     const auto found = context.store.find_by(*parent, parent->endpoint_key(), std::string(name->get_string()));
     if (!found) return std::unexpected(found.error());
     if (!*found) return std::unexpected(model::foreign_unresolved(field.name, key, parent->name()));

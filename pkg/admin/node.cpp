@@ -6,7 +6,7 @@
 
 #include "admin/body.h"
 #include "admin/endpoint.h"
-#include "admin/lookup.h"
+#include "model/formats.h"
 
 namespace weir::admin {
 
@@ -48,12 +48,13 @@ std::expected<SizeFormat, Answer> read_size_format(const Call& call) {
     out.unit = unit->size() == 1 ? static_cast<char>((*unit)[0] | 0x20) : '?';
     if (out.unit != 'b' && out.unit != 'k' && out.unit != 'm' && out.unit != 'g')
       return std::unexpected(
-          answer_message(400, fmt::format("invalid unit '{}' (expected 'k/K', 'm/M', or 'g/G')", *unit)));
+          answer_message(400, fmt::format("invalid unit '{}' (expected 'k/K', 'm/M', or 'g/G')", model::shown(*unit))));
   }
   if (const auto* scale = call.arg("scale")) {
     const auto [end, failed] = std::from_chars(scale->data(), scale->data() + scale->size(), out.scale);
     if (failed != std::errc() || end != scale->data() + scale->size() || out.scale < 0 || out.scale > 10)
-      return std::unexpected(answer_message(400, fmt::format("invalid scale '{}' (expected 0 to 10)", *scale)));
+      return std::unexpected(
+          answer_message(400, fmt::format("invalid scale '{}' (expected 0 to 10)", model::shown(*scale))));
   }
   return out;
 }

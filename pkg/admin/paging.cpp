@@ -3,7 +3,7 @@
 #include <charconv>
 
 #include "admin/uri.h"
-#include "base/text.h"
+#include "model/formats.h"
 
 namespace weir::admin {
 
@@ -62,7 +62,13 @@ Outcome<store::PageQuery> read_page_query(const Call& call, bool filter) {
     if (!read) return std::unexpected(read.error());
     out.size = *read;
   }
-  if (const auto* offset = call.arg("offset")) out.offset = *offset;
+  if (const auto* offset = call.arg("offset")) {
+    if (!model::is_text(*offset)) {
+      const auto message = fmt::format("'{}' is not a valid offset: bad base64 encoding", model::shown(*offset));
+      return std::unexpected(Problem{Problem::invalid_offset, message, {}, {}});
+    }
+    out.offset = *offset;
+  }
   if (const auto* tags = call.arg("tags"); tags && filter)
     if (auto read = read_tags(*tags, out); !read) return std::unexpected(read.error());
   return out;
