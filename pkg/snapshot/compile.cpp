@@ -187,7 +187,7 @@ class Compiler {
 
   void apply_service(const store::Change& change) {
     const auto* known = t_.service_uses.find(Nibbles(change.id));
-    const auto before = known ? *known : Tables::ServiceUse{};
+    const auto before = known ? *known : ServiceUse{};
     auto after = before;
     clear_fault("services", change.id, Cause::itself);
     if (change.now) {

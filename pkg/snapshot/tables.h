@@ -32,19 +32,19 @@ struct CompiledTarget {
   std::int64_t created_at = 0;  // ms
 };
 
-struct Snapshot::Tables {
-  // A service's id, while the service is there or a route refers to it.
-  struct ServiceUse {
-    Slot slot = no_slot;
-    std::uint32_t routes = 0;
-    bool present = false, enabled = false;
-  };
-  // A backend's name, while a service or an upstream has it.
-  struct NameUse {
-    Slot slot = no_slot;
-    std::uint32_t services = 0;
-  };
+// A service's id, while the service is there or a route refers to it.
+struct ServiceUse {
+  Slot slot = no_slot;
+  std::uint32_t routes = 0;
+  bool present = false, enabled = false;
+};
+// A backend's name, while a service or an upstream has it.
+struct NameUse {
+  Slot slot = no_slot;
+  std::uint32_t services = 0;
+};
 
+struct Snapshot::Tables {
   Router router;
   Patterns patterns;
   Radix<RoutePtr> routes;             // by id
