@@ -383,10 +383,10 @@ class Express:
 
 # ---- load -----------------------------------------------------------------------------------------------------------
 class Load:
-    """Keeps requests going on several kept-alive connections until it is stopped; every answer is accounted for."""
+    """Keeps requests going on several connections (fresh: a new one for each) until it is stopped; each is accounted for."""
 
-    def __init__(self, port, connections=4, host="hello.com", path="/", expect=200, reconnect=True):
-        self.port, self.host, self.path, self.expect, self.reconnect = port, host, path, expect, reconnect
+    def __init__(self, port, connections=4, host="hello.com", path="/", expect=200, fresh=False):
+        self.port, self.host, self.path, self.expect, self.fresh = port, host, path, expect, fresh
         self.done, self.failures, self.bodies = 0, [], []
         self.lock, self.ending = threading.Lock(), threading.Event()
         self.threads = [threading.Thread(target=self._run, daemon=True) for _ in range(connections)]
@@ -416,7 +416,7 @@ class Load:
                 # A listener that is gone refuses; a kept-alive connection may be closed between two requests (RFC 9112
                 # section 9.6): neither has lost an answer. What matters is a request that was taken and not answered.
                 connection.close()
-                if fresh and isinstance(e, ConnectionRefusedError) or not self.reconnect:
+                if fresh and isinstance(e, ConnectionRefusedError):
                     return
                 fault = None if not fresh and isinstance(e, (http.client.RemoteDisconnected, ConnectionError)) else repr(e)
                 answer = None
@@ -428,6 +428,8 @@ class Load:
                     self.failures.append(fault)
                 elif answer:
                     self.done += 1
+            if self.fresh:
+                connection.close()
         connection.close()
 
 

@@ -4,6 +4,8 @@ import signal
 import sqlite3
 import threading
 
+import pytest
+
 from harness import DEADLINE, Load, connect, eventually, ok, request
 
 
@@ -75,11 +77,12 @@ def test_an_api_is_stored_whole_or_not_at_all(weir):
     assert services == routes and len(services) > 60
 
 
-def test_sigterm_under_load_loses_no_request(weir, scripted, route_to):
+@pytest.mark.parametrize("fresh", [False, True], ids=["kept connections", "a connection for each request"])
+def test_sigterm_under_load_loses_no_request(weir, scripted, route_to, fresh):
     node = weir()
     upstream = scripted()
     route_to(node, upstream.port)
-    with Load(node.proxy_port, connections=8) as load:
+    with Load(node.proxy_port, connections=8, fresh=fresh) as load:
         node.stop()
         load.stop()
     assert load.failures == [] and load.done > 20
