@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/result.h"
 
@@ -107,23 +108,42 @@ void Loop::turn_wheel() {
   }
 }
 
+void Loop::again(Handle& handle) {
+  if (!std::exchange(handle.again_, true)) again_.push_back(&handle);
+}
+
+// Those that ask once more while they run are called in the turn after.
+void Loop::run_again() {
+  running_again_.swap(again_);
+  for (std::size_t i = 0; i < running_again_.size(); ++i) {
+    Handle* handle = running_again_[i];
+    if (!handle) continue;
+    handle->again_ = false;
+    handle->on_events(0);
+  }
+  running_again_.clear();
+}
+
 void Loop::bury(std::unique_ptr<Handle> handle) {
   unlink(*handle);
   handle->deadline_ = Handle::never;
   handle->fd = -1;
+  std::erase(again_, handle.get());
+  std::ranges::replace(running_again_, handle.get(), static_cast<Handle*>(nullptr));
   buried_.push_back(std::move(handle));
 }
 
 void Loop::run() {
   std::array<epoll_event, 256> events;
   while (!stopped_) {
-    int n =
-        epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), linked_ ? static_cast<int>(slot_ms) : -1);
+    const int patience = !again_.empty() ? 0 : linked_ ? static_cast<int>(slot_ms) : -1;
+    int n = epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), patience);
     tick();
     for (int i = 0; i < n; ++i) {
       auto* handle = static_cast<Handle*>(events[static_cast<std::size_t>(i)].data.ptr);
       if (handle->fd >= 0) handle->on_events(events[static_cast<std::size_t>(i)].events);
     }
+    if (!again_.empty()) run_again();
     turn_wheel();
     buried_.clear();
   }

@@ -32,6 +32,7 @@ class Handle {
   std::uint64_t deadline_ = never;  // ms of the loop's clock
   std::uint64_t tick_ = never;      // of the slot it is linked in; never: not linked
   Handle *next_ = nullptr, *prev_ = nullptr;
+  bool again_ = false;
 };
 
 class Loop {
@@ -51,6 +52,9 @@ class Loop {
     if (handle.deadline_ / slot_ms < handle.tick_) relink(handle);
   }
   void clear_timeout(Handle& handle) { handle.deadline_ = Handle::never; }
+
+  // Calls handle.on_events(0) in the next turn: for one that stopped before its input ended, so that others get theirs.
+  void again(Handle&);
 
   // Ends a handle: no timeout, no event reaches it any more; freed at the end of the turn. Its fd must be closed.
   void bury(std::unique_ptr<Handle>);
@@ -82,12 +86,14 @@ class Loop {
   void relink(Handle&);
   void unlink(Handle&);
   void turn_wheel();
+  void run_again();
 
   int epoll_ = -1;
   bool stopped_ = false;
   std::uint64_t now_ = 0, turned_ = 0;
   std::size_t linked_ = 0;
   std::array<Slot, slots> wheel_;
+  std::vector<Handle*> again_, running_again_;
   std::vector<std::unique_ptr<Handle>> buried_;
   Waker waker_;
   Inbox inbox_;

@@ -71,6 +71,33 @@ TEST(Loop, lets_a_handler_end_others_that_are_due) {
   EXPECT_EQ(fired, 1);
 }
 
+struct Eager : Handle {
+  void on_events(std::uint32_t events) override {
+    EXPECT_EQ(events, 0u);
+    if (on) on();
+  }
+  std::function<void()> on;
+};
+
+TEST(Loop, calls_again_those_who_ask_but_not_those_who_ended) {
+  Loop loop;
+  auto ended = std::make_unique<Eager>();
+  ended->on = [] { ADD_FAILURE() << "is over"; };
+  Eager first, last;
+  int turns = 0;
+  first.on = [&] {
+    if (ended) loop.bury(std::move(ended));
+    if (++turns < 5) loop.again(first);
+  };
+  last.on = [&] {
+    if (turns == 5) return loop.stop();
+    loop.again(last);
+  };
+  for (Handle* h : std::initializer_list<Handle*>{&first, ended.get(), &last}) loop.again(*h);
+  loop.run();
+  EXPECT_EQ(turns, 5);
+}
+
 struct Pipe : Connection {
   void on_events(std::uint32_t events) override {
     note(events);

@@ -94,7 +94,11 @@ void Client::on_timeout() {
 
 void Client::serve() {
   serving_ = true;
+  int heads = 0;
   while (!exchange && !closing_ && writable() && fd >= 0 && read_head()) {
+    if (++heads < Context::heads_per_turn) continue;
+    if (fd >= 0) context_.loop.again(*this);
+    break;
   }
   serving_ = false;
 }

@@ -44,6 +44,8 @@ struct Context {
   static constexpr std::size_t read_bytes = 64 * 1024;        // one receive
   static constexpr std::size_t bulk_read_bytes = 256 * 1024;  // when much more of a body is to come
   static constexpr std::size_t flat_bytes = 16 * 1024;        // head and body up to this leave in one piece
+  static constexpr int reads_per_turn = 16;                   // of one direction, and then others have their turn
+  static constexpr int heads_per_turn = 64;                   // of one client
   static constexpr std::size_t interim_max = 100;             // 1xx responses to one request
   static constexpr std::size_t waiting_max = 1024;            // exchanges that wait for one name
   static constexpr std::size_t attempts_max = 100;            // of one request, whatever `retries` says

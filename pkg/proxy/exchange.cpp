@@ -286,7 +286,12 @@ void Exchange::await_response() {
 
 // Forwards the request's body as far as the client has sent it and the upstream takes it.
 bool Exchange::pump_request() {
+  int reads = 0;
   while (!request_body_.done() && !write_broken_ && upstream_->writable()) {
+    if (++reads > Context::reads_per_turn) {
+      context_.loop.again(*client_);
+      break;
+    }
     char* buffer = context_.receive_buffer();
     std::size_t n = client_->in.size();
     if (n) {
@@ -394,7 +399,11 @@ void Exchange::on_client(std::uint32_t events) {
     const auto before = client_->unsent();
     if (!client_->flush()) return on_client_gone();
     if (client_->writable()) {
-      context_.loop.clear_timeout(*client_);
+      if (request_body_.done() || state_ == State::connecting) {
+        context_.loop.clear_timeout(*client_);
+      } else {
+        context_.loop.set_timeout(*client_, ms(context_.options.client_body_timeout));
+      }
       if (state_ == State::tunnel ? !pump_tunnel() : upstream_ && state_ > State::connecting && !pump_response())
         return;
     } else if (client_->unsent() < before) {

@@ -19,7 +19,12 @@ bool Exchange::send_to_client(std::string_view first, std::string_view second) {
 
 // Reads the upstream while the client takes what comes.
 bool Exchange::pump_response() {
+  int reads = 0;
   while (client_->writable() && upstream_->has_input()) {
+    if (++reads > Context::reads_per_turn) {
+      context_.loop.again(*upstream_);
+      return true;
+    }
     char* buffer = context_.receive_buffer();
     const std::size_t had = upstream_->in.size();  // part of a head
     const bool bulk = state_ == State::responding && response_body_.left() > Context::read_bytes;
@@ -182,7 +187,12 @@ bool Exchange::begin_tunnel(char* behind, std::size_t bytes) {
 }
 
 bool Exchange::relay(net::Connection& from, net::Connection& to, bool& ended) {
+  int reads = 0;
   while (!ended && to.writable() && from.has_input()) {
+    if (++reads > Context::reads_per_turn) {
+      context_.loop.again(from);
+      break;
+    }
     ssize_t n = from.receive(context_.receive_buffer(), Context::read_bytes);
     if (n < 0 && errno == EAGAIN) break;
     if (n < 0) return complete(Client::Then::cut);

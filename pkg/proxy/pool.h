@@ -34,7 +34,7 @@ class Upstream : public net::Connection {
   void on_timeout() override;
 
   Endpoint& endpoint() { return endpoint_; }
-  bool quiet();                  // nothing came that nobody asked for
+  bool quiet();  // nothing came that nobody asked for
 
   Exchange* exchange = nullptr;  // null: idle
   std::uint32_t requests = 0;    // begun on it
