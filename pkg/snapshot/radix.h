@@ -70,7 +70,7 @@ class Radix {
       at += same;
       if (at == key.size()) {
         auto& value = own(*link).value;
-        return value ? *value : value.emplace();
+        return value ? *value : value.emplace(V{});
       }
       const auto i = (*link)->position(key[at]);
       if (i == (*link)->children() || (*link)->digit(i) != key[at]) {
@@ -181,7 +181,7 @@ class Radix {
   static Ref leaf(const Key& key, std::size_t at) {
     auto node = Node::make(key.size() - at, 0);
     for (char* to = node->label_bytes(); at < key.size(); at++) *to++ = static_cast<char>(key[at]);
-    node->value.emplace();
+    node->value.emplace(V{});
     return node;
   }
 
