@@ -27,6 +27,7 @@ bool finite(const json::value& value) {
 }
 
 std::optional<json::value> parse_json(std::string_view text) {
+  if (static_cast<std::size_t>(std::ranges::count(text, ',')) > json_commas_max) return std::nullopt;
   json::parse_options limits;
   limits.max_depth = json_depth_max;
   boost::system::error_code failed;

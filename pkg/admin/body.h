@@ -10,6 +10,9 @@
 namespace weir::admin {
 
 inline constexpr std::size_t json_depth_max = 64;
+// Commas in a JSON body. Each value costs memory of its own: 10 MB of small ones would take 100 MB, and no entity has
+// many.
+inline constexpr std::size_t json_commas_max = 100'000;
 
 struct Body {
   Object values;

@@ -86,6 +86,20 @@ TEST(Body, accepts_json_up_to_its_depth) {
   EXPECT_FALSE(read_body(request));
 }
 
+TEST(Body, refuses_json_of_too_many_values) {
+  Request request;
+  request.headers = {{"Content-Type", "application/json"}};
+  const auto values = [](std::size_t commas) {
+    std::string text = "{\"a\":[1";
+    for (std::size_t i = 0; i < commas; ++i) text += ",1";
+    return text + "]}";
+  };
+  request.body = values(json_commas_max);
+  EXPECT_TRUE(read_body(request));
+  request.body = values(json_commas_max + 1);
+  EXPECT_FALSE(read_body(request));
+}
+
 TEST(Uri, decodes_paths_and_queries) {
   EXPECT_EQ(percent_decode("a%2Fb+c"), "a/b+c");
   EXPECT_EQ(percent_decode("a+b%20c", true), "a b c");
