@@ -197,16 +197,10 @@ class Apis {
       if (!conflict) return answer_problem(conflict.error());
       if (*conflict) return refused(model::unique_violation(Object{{"name", entity->at("name")}}));
     }
-    auto first = context_.store.update(services(), *service);
-    if (!first) return refused(first.error());
-    auto second = context_.store.update(routes(), *route);
-    if (!second) {  // the disk, then; the service goes back to what it was if that still works
-      (void)context_.store.update(services(), pair.service);
-      return refused(second.error());
-    }
-    auto answer = answer_json(200, to_api(second->entity, first->entity));
-    answer.changes = std::move(first->changes);
-    std::ranges::move(second->changes, std::back_inserter(answer.changes));
+    auto changes = context_.store.upsert_all({{&services(), *service}, {&routes(), *route}});
+    if (!changes) return refused(changes.error());
+    auto answer = answer_json(200, to_api(*route, *service));
+    answer.changes = std::move(*changes);
     return answer;
   }
 

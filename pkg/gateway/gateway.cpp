@@ -169,7 +169,9 @@ class Running : public Gateway {
     admin_ = admin::HttpServer::make(io_, options_.admin_http, [this](admin::Request request, admin::Respond respond) {
       api_->handle(std::move(request), std::move(respond));
     });
-    status_ = admin::HttpServer::make(io_, options_.admin_http, [this](admin::Request request, admin::Respond respond) {
+    auto status_http = options_.admin_http;
+    status_http.setting = "status_listen";
+    status_ = admin::HttpServer::make(io_, status_http, [this](admin::Request request, admin::Respond respond) {
       status_api_->handle(std::move(request), std::move(respond));
     });
     if (auto bound = listen("admin", *admin_, options_.admin_listen); !bound) return bound;
@@ -181,7 +183,7 @@ class Running : public Gateway {
   Result<> listen(std::string_view what, admin::HttpServer& server, const std::vector<proxy::Listen>& listens) {
     for (const auto& l : listens) {
       auto port = server.listen(l.ip, l.port);
-      if (!port) return fail("{} (setting {}_listen)", port.error().message, what);
+      if (!port) return std::unexpected(port.error());
       listening(what, l.ip, *port, false);
     }
     return {};
