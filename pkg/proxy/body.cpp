@@ -18,7 +18,7 @@ void Body::begin(http::Framing framing, std::uint64_t length) {
 
 Body::Decoded Body::decode(char* bytes, std::size_t size) {
   std::string_view input(bytes, size);
-  if (done_) return {{}, input};
+  if (done_) return {input.substr(0, 0), input};
   if (framing_ == http::Framing::until_close) {
     bytes_ += size;
     return {input, {}};

@@ -28,9 +28,7 @@ class Body {
   http::Framing framing() const { return framing_; }
   std::uint64_t bytes() const { return bytes_; }  // of data so far
   std::uint64_t left() const { return left_; }    // Framing::length
-  std::string_view trailers() const {
-    return framing_ == http::Framing::chunked ? chunks_.trailers() : std::string_view();
-  }
+  std::string_view trailers() const { return framing_ == http::Framing::chunked ? chunks_.trailers() : ""; }
 
  private:
   http::Framing framing_ = http::Framing::none;

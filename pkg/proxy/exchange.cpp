@@ -145,7 +145,7 @@ bool Exchange::choose() {
 
   RequestPlan p;
   p.path = context_.upstream_path;
-  p.host = preserve_host_ ? head.authority : std::string_view();
+  p.host = preserve_host_ ? head.authority : "";
   p.original_path = head.path;
   // The matched prefix, when it was taken off and is not all there is.
   if (route_->strip_path && match.prefix_bytes > 1) p.prefix = path.substr(0, match.prefix_bytes);
@@ -238,6 +238,12 @@ bool Exchange::attempt(const Candidate& candidate) {
   write_broken_ = answer_bytes_ = false;
   const bool fresh = fresh_retry_used_ || !context_.options.upstream_keepalive_pool_size;
   upstream_ = fresh ? nullptr : context_.pool.take(*candidate.endpoint);
+  // Such a request cannot be sent again once it was sent: here a look whether the upstream has just left is worth its
+  // price. For others the event that tells of it is enough.
+  while (upstream_ && !idempotent_ && !upstream_->is_open()) {
+    context_.pool.close(*upstream_);
+    upstream_ = context_.pool.take(*candidate.endpoint);
+  }
   reused_ = upstream_ != nullptr;
   if (!upstream_) upstream_ = context_.pool.open(*candidate.endpoint);
   if (!upstream_) return false;

@@ -130,9 +130,9 @@ bool Exchange::forward_response_body(char* bytes, std::size_t size, std::size_t 
   response_begun_ = true;
   if (!piece.rest.empty()) upstream_keep_alive_ = false;  // a second answer that nobody asked for
   response_bytes_ += piece.data.size();
-  auto out = chunked_out_ ? frame_chunk(piece.data, response_body_.done(),
-                                        te_trailers_ ? response_body_.trailers() : std::string_view())
-                          : piece.data;
+  auto out = chunked_out_
+                 ? frame_chunk(piece.data, response_body_.done(), te_trailers_ ? response_body_.trailers() : "")
+                 : piece.data;
   if (head_bytes) {
     char* head = context_.print_buffer();
     bool sent;

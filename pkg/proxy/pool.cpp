@@ -31,6 +31,11 @@ void Upstream::on_timeout() {
   context_.pool.close(*this);
 }
 
+bool Upstream::is_open() const {
+  char byte;
+  return ::recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
 Pool::~Pool() {
   close_idle();
   for (auto& [key, endpoint] : endpoints_) WEIR_ASSERT(endpoint->open == 0);

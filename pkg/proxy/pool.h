@@ -34,7 +34,8 @@ class Upstream : public net::Connection {
   void on_timeout() override;
 
   Endpoint& endpoint() { return endpoint_; }
-  bool quiet();  // nothing came that nobody asked for
+  bool quiet();          // nothing came that nobody asked for
+  bool is_open() const;  // asks the kernel whether the upstream has closed it, of which no event came yet
 
   Exchange* exchange = nullptr;  // null: idle
   std::uint32_t requests = 0;    // begun on it
