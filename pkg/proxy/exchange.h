@@ -44,11 +44,16 @@ class Exchange {
   enum class State : std::uint8_t { resolving, connecting, awaiting, responding, tunnel };
   enum class Loss : std::uint8_t { connect, connect_timeout, broken, read_timeout };
 
-  // exchange.cpp: the request's way to an upstream
+  // exchange_start.cpp: what to do with a request
   void reset(Client&);
   bool choose();
+  bool allows_scheme(std::string_view host);
   bool redirect_to_https(std::string_view host);
+  bool find_balancer();
+  void print_upstream_request(std::string_view host, std::string_view path, std::size_t prefix_bytes);
   bool take_first_piece();
+
+  // exchange.cpp: its way to an upstream
   bool connect();
   void no_peer(Balancer::Answer);
   bool attempt(const Candidate&);
