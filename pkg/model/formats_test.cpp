@@ -62,7 +62,7 @@ TEST(Formats, reads_addresses_as_kong_does) {
               fmt::format("Invalid target ('{}'); not a valid hostname or ip address", bad));
   EXPECT_EQ(check_target("\xff").value_or(""), "Invalid target; not a valid hostname or ip address");
   EXPECT_TRUE(check_target(std::string(64, 'a')));
-  EXPECT_FALSE(check_target(std::string(63, 'a') + ".b"));
+  EXPECT_FALSE(check_target(fmt::format("{}.b", std::string(63, 'a'))));
 }
 
 TEST(Formats, judges_hosts) {
