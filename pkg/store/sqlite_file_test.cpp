@@ -12,9 +12,7 @@
 namespace weir::store {
 namespace {
 
-namespace json = boost::json;
 using model::Problem;
-
 
 TEST(SqliteFile, is_readable_for_its_owner_only) {
   const TemporaryFolder folder;
