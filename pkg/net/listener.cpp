@@ -1,5 +1,6 @@
 #include "net/listener.h"
 
+#include <linux/filter.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -35,6 +36,20 @@ Result<int> listen_on(const std::string& ip, std::uint16_t port, int backlog, bo
     return fail("cannot listen on {}:{}: {}", ip, port, std::strerror(error));
   }
   return fd;
+}
+
+bool drop_new_connections(int fd) {
+  // A socket filter of TCP sees the segment from its header on; byte 13 holds the flags. SYN without ACK: dropped.
+  constexpr std::uint32_t flags_at = 13, syn_ack = 0x12, syn = 0x02, keep_all = 0xffffffff;
+  sock_filter code[] = {
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, flags_at),
+      BPF_STMT(BPF_ALU | BPF_AND | BPF_K, syn_ack),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, syn, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, 0),
+      BPF_STMT(BPF_RET | BPF_K, keep_all),
+  };
+  const sock_fprog program{static_cast<unsigned short>(std::size(code)), code};
+  return ::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0;
 }
 
 std::uint16_t local_port(int fd) {

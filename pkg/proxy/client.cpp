@@ -212,7 +212,7 @@ void Client::end(bool clean) {
   if (next) next->previous = previous;
   --context_.client_count;
   context_.loop.bury(std::unique_ptr<net::Handle>(this));
-  if (context_.draining && context_.client_count == 0 && context_.drained) std::exchange(context_.drained, {})();
+  context_.check_drained();
 }
 
 void Client::drain() {

@@ -62,6 +62,10 @@ void Context::free_exchange(Exchange* exchange) {
   if (free_.size() < free_exchanges_max) free_.push_back(std::move(owned));
 }
 
+void Context::check_drained() {
+  if (draining && drained && client_count == 0 && listener_count == 0) std::exchange(drained, {})();
+}
+
 void Context::end_epoch_use(Epoch& used) {
   if (--used.exchanges > 0 || &used == epoch.get()) return;
   std::erase_if(old_epochs, [&](const auto& e) { return e.get() == &used; });

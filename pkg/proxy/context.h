@@ -58,6 +58,8 @@ struct Context {
   Exchange* new_exchange();
   void free_exchange(Exchange*);
   void end_epoch_use(Epoch&);
+  // Calls drained() once nothing is left.
+  void check_drained();
   // Where received bytes go: `frame_room` bytes are free before, and room for `head` earlier bytes behind that.
   char* receive_buffer() { return receive_.data() + receive_offset; }
   char* print_buffer() { return print_.data() + print_offset; }
@@ -76,8 +78,8 @@ struct Context {
   std::vector<std::unique_ptr<Epoch>> old_epochs;
   bool draining = false;
   Client* clients = nullptr;  // all of them, linked
-  std::size_t client_count = 0;
-  std::function<void()> drained;
+  std::size_t client_count = 0, listener_count = 0;  // open ones
+  std::function<void()> drained;                      // waits for its call while draining
 
   http::RequestHead request_head;
   http::ResponseHead response_head;

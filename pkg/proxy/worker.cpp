@@ -22,33 +22,52 @@ namespace {
 constexpr int accept_batch = 64;
 // How long a listener rests when there is no file descriptor left.
 constexpr std::uint64_t accept_pause_ms = 256;
+// While draining: how long handshakes that have begun may take to end in the accept queue.
+constexpr std::uint64_t drain_handshakes_ms = 500;
 
 class Listener : public net::Handle {
  public:
   Listener(Context& context, int listening, bool tls)
       : context_(context), tls_(tls), port_(net::local_port(listening)) {
     fd = listening;
+    ++context_.listener_count;
   }
   ~Listener() override { close(); }
 
   void on_events(std::uint32_t) override { accept(accept_batch); }
-  void on_timeout() override { open(); }
+  void on_timeout() override {
+    if (context_.draining) {
+      finish();
+      context_.check_drained();
+    } else {
+      open();
+    }
+  }
 
   void open() {
     if (fd >= 0) context_.loop.add(*this, EPOLLIN);
   }
-  // What is in the queue has been promised an answer: taken first.
+  // No new connections from here on. Those that are in the queue, or on their way into it, have been promised an
+  // answer: taken first.
   void drain() {
     if (fd < 0) return;
-    accept(1 << 20);
-    close();
+    if (!net::drop_new_connections(fd)) return finish();
+    accept(accept_all);
+    context_.loop.set_timeout(*this, drain_handshakes_ms);
+  }
+  void close() {
+    if (fd < 0) return;
+    ::close(std::exchange(fd, -1));
+    --context_.listener_count;
   }
   std::uint16_t port() const { return port_; }
 
  private:
-  void close() {
-    if (fd >= 0) ::close(fd);
-    fd = -1;
+  static constexpr int accept_all = 1 << 20;
+
+  void finish() {
+    accept(accept_all);
+    close();
   }
 
   void accept(int most) {
@@ -101,7 +120,11 @@ class EpollWorker final : public Worker {
     if (!thread_.joinable()) return;
     context_.loop.post([this] {
       context_.drained = nullptr;
-      for (auto& listener : listeners_) listener.reset();
+      for (auto& listener : listeners_) {
+        listener->close();
+        context_.loop.bury(std::move(listener));
+      }
+      listeners_.clear();
       while (context_.clients) context_.clients->end(true);
       context_.pool.close_idle();
       context_.loop.stop();
@@ -142,17 +165,14 @@ class EpollWorker final : public Worker {
   void drain(std::function<void()> drained) override {
     context_.loop.post([this, drained = std::move(drained)]() mutable {
       context_.draining = true;
+      context_.drained = std::move(drained);
       for (auto& listener : listeners_) listener->drain();
       for (Client *client = context_.clients, *next; client; client = next) {
         next = client->next;
         client->drain();
       }
       context_.pool.close_idle();
-      if (context_.client_count == 0) {
-        drained();
-      } else {
-        context_.drained = std::move(drained);
-      }
+      context_.check_drained();
     });
   }
 

@@ -279,6 +279,41 @@ TEST(Draining, answers_what_is_in_flight_and_closes_the_rest) {
   EXPECT_TRUE(becomes(gate.worker->counters().upstream_connections_active, 0));
 }
 
+TEST(Draining, resets_nobody_who_is_connecting_meanwhile) {
+  for (int round = 0; round < 3; round++) {
+    Gate gate;
+    Origin origin;
+    gate.serve({origin.target()});
+    std::atomic<bool> over{false};
+    std::atomic<int> lost{0}, answered{0};
+    std::vector<std::thread> clients;
+    for (int i = 0; i < 4; i++)
+      clients.emplace_back([&] {
+        while (!over) {
+          // Answered, or refused before anything was promised: never reset.
+          const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+          const auto address = *net::Address::from_ip("127.0.0.1", gate.worker->port(0));
+          if (::connect(fd, address.get(), address.size()) == 0) {
+            char bytes[512];
+            const std::string_view ask = "GET / HTTP/1.1\r\nHost: no.test\r\nConnection: close\r\n\r\n";
+            const bool fine =
+                ::send(fd, ask.data(), ask.size(), MSG_NOSIGNAL) > 0 && ::recv(fd, bytes, sizeof bytes, 0) > 0;
+            (fine ? answered : lost)++;
+          } else {
+            over = true;  // the listener is gone
+          }
+          ::close(fd);
+        }
+      });
+    while (answered < 50) std::this_thread::yield();
+    std::promise<void> drained;
+    gate.worker->drain([&] { drained.set_value(); });
+    drained.get_future().wait();
+    for (auto& client : clients) client.join();
+    EXPECT_EQ(lost, 0);
+  }
+}
+
 TEST(Listening, says_what_is_wrong) {
   FakeResolver resolver;
   Origin taken;
