@@ -53,6 +53,7 @@ void Client::on_events(std::uint32_t events) {
   if (!shaken_ && !shake_hands()) return;
   if ((events & EPOLLOUT) && !writable()) {
     if (!flush()) return end(false);
+    hold.update(context_, unsent());
     if (!writable()) {
       if (unsent()) context_.loop.set_timeout(*this, ms(context_.options.client_send_timeout));
     } else if (closing_) {
@@ -211,6 +212,7 @@ void Client::end(bool clean) {
   (previous ? previous->next : context_.clients) = next;
   if (next) next->previous = previous;
   --context_.client_count;
+  hold.update(context_, 0);
   context_.loop.bury(std::unique_ptr<net::Handle>(this));
   context_.check_drained();
 }

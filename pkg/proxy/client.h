@@ -6,6 +6,7 @@
 #include <string>
 
 #include "net/connection.h"
+#include "proxy/context.h"
 
 namespace weir::proxy {
 
@@ -34,6 +35,7 @@ class Client : public net::Connection {
   const std::string ip;
   const std::uint16_t listen_port;
   const bool tls, trusted;
+  BulkHold hold;
   Client *next = nullptr, *previous = nullptr;  // of all clients of the worker
 
  private:

@@ -41,14 +41,17 @@ class Random {
 };
 
 struct Context {
-  static constexpr std::size_t read_bytes = 64 * 1024;        // one receive
-  static constexpr std::size_t bulk_read_bytes = 256 * 1024;  // when much more of a body is to come
-  static constexpr std::size_t flat_bytes = 16 * 1024;        // head and body up to this leave in one piece
-  static constexpr int reads_per_turn = 16;                   // of one direction, and then others have their turn
-  static constexpr int heads_per_turn = 64;                   // of one client
-  static constexpr std::size_t interim_max = 100;             // 1xx responses to one request
-  static constexpr std::size_t waiting_max = 1024;            // exchanges that wait for one name
-  static constexpr std::size_t attempts_max = 100;            // of one request, whatever `retries` says
+  static constexpr std::size_t read_bytes = 64 * 1024;  // one receive
+  // When much more of a body is to come: 1 MiB takes half the CPU time of 256 KiB, since most of it is in the sockets
+  // by then.
+  static constexpr std::size_t bulk_read_bytes = 1024 * 1024;
+  static constexpr std::size_t bulk_holders_max = 64;   // what slow readers hold: this many bulk reads, then small ones
+  static constexpr std::size_t flat_bytes = 16 * 1024;  // head and body up to this leave in one piece
+  static constexpr int reads_per_turn = 16;             // of one direction, and then others have their turn
+  static constexpr int heads_per_turn = 64;             // of one client
+  static constexpr std::size_t interim_max = 100;       // 1xx responses to one request
+  static constexpr std::size_t waiting_max = 1024;      // exchanges that wait for one name
+  static constexpr std::size_t attempts_max = 100;      // of one request, whatever `retries` says
 
   Context(const Options& options, net::Resolver& resolver, Trust trust);
   ~Context();
@@ -61,6 +64,10 @@ struct Context {
   // Calls drained() once nothing is left.
   void check_drained();
   // Where received bytes go: `frame_room` bytes are free before, and room for `head` earlier bytes behind that.
+  // How much to read of a body of which `left` bytes are still to come.
+  std::size_t stride(std::uint64_t left) const {
+    return left > read_bytes && bulk_holders < bulk_holders_max ? bulk_read_bytes : read_bytes;
+  }
   char* receive_buffer() { return receive_.data() + receive_offset; }
   char* print_buffer() { return print_.data() + print_offset; }
   std::size_t print_room() const { return print_.size() - print_offset; }
@@ -77,9 +84,10 @@ struct Context {
   std::unique_ptr<Epoch> epoch;  // null before the first snapshot
   std::vector<std::unique_ptr<Epoch>> old_epochs;
   bool draining = false;
-  Client* clients = nullptr;  // all of them, linked
+  Client* clients = nullptr;                         // all of them, linked
   std::size_t client_count = 0, listener_count = 0;  // open ones
-  std::function<void()> drained;                      // waits for its call while draining
+  std::size_t bulk_holders = 0;                      // connections that hold more than read_bytes for a slow reader
+  std::function<void()> drained;                     // waits for its call while draining
 
   http::RequestHead request_head;
   http::ResponseHead response_head;
@@ -92,6 +100,20 @@ struct Context {
   static constexpr std::size_t receive_offset = 64, print_offset = 1536;
   std::vector<char> receive_, print_;
   std::vector<std::unique_ptr<Exchange>> free_;
+};
+
+// Whether a connection holds a bulk read for a slow reader; counted, so that slow readers cannot hold all memory.
+class BulkHold {
+ public:
+  void update(Context& context, std::size_t unsent) {
+    const bool holds = unsent > Context::read_bytes;
+    if (holds == holds_) return;
+    holds_ = holds;
+    holds ? ++context.bulk_holders : --context.bulk_holders;
+  }
+
+ private:
+  bool holds_ = false;
 };
 
 }  // namespace weir::proxy

@@ -129,8 +129,7 @@ bool Exchange::pump_request() {
       std::string().swap(client_->in);
     } else {
       if (!client_->has_input()) break;
-      const bool bulk = request_body_.left() > Context::read_bytes;
-      ssize_t r = client_->receive(buffer, bulk ? Context::bulk_read_bytes : Context::read_bytes);
+      ssize_t r = client_->receive(buffer, context_.stride(request_body_.left()));
       if (r < 0 && errno == EAGAIN) break;
       if (r <= 0) {  // cut: the upstream must not take it for complete
         context_.counters.client_aborted.add();
@@ -176,7 +175,10 @@ bool Exchange::forward_request_body(char* bytes, std::size_t size) {
     await_response();
     return upstream_->has_input() ? pump_response() : true;
   }
-  if (!upstream_->writable()) context_.loop.set_timeout(*upstream_, ms(service_->write_timeout));
+  if (!upstream_->writable()) {
+    upstream_hold_.update(context_, upstream_->unsent());
+    context_.loop.set_timeout(*upstream_, ms(service_->write_timeout));
+  }
   return true;
 }
 
@@ -228,6 +230,7 @@ void Exchange::on_client(std::uint32_t events) {
   if ((events & EPOLLOUT) && !client_->writable()) {
     const auto before = client_->unsent();
     if (!client_->flush()) return on_client_gone();
+    client_->hold.update(context_, client_->unsent());
     if (client_->writable()) {
       if (request_body_.done() || state_ == State::connecting) {
         context_.loop.clear_timeout(*client_);
@@ -288,7 +291,9 @@ void Exchange::on_upstream(std::uint32_t events) {
     if (request_sent_ < request_.size()) {
       if (!send_request()) return;
     } else if (!upstream_->writable()) {
-      if (!upstream_->flush()) {
+      const bool flushed = upstream_->flush();
+      upstream_hold_.update(context_, upstream_->unsent());
+      if (!flushed) {
         write_broken_ = true;
       } else if (!upstream_->writable()) {
         context_.loop.set_timeout(*upstream_, ms(service_->write_timeout));

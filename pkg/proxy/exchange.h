@@ -108,6 +108,7 @@ class Exchange {
   std::size_t behind_bytes_ = 0;
   Span host_;  // of the Host value in request_
   Body request_body_, response_body_;
+  BulkHold upstream_hold_;
   std::vector<const Endpoint*> tried_;
   std::uint32_t attempts_left_ = 0;
   std::size_t interims_ = 0;

@@ -95,6 +95,7 @@ bool Exchange::answer_with(int status, std::string_view type, std::string_view b
 
 void Exchange::let_go_of_upstream(bool reusable) {
   Upstream& upstream = *std::exchange(upstream_, nullptr);
+  upstream_hold_.update(context_, 0);
   if (reusable) {
     context_.pool.keep(upstream);
   } else {

@@ -13,7 +13,10 @@ bool Exchange::send_to_client(std::string_view first, std::string_view second) {
     return false;
   }
   context_.counters.bytes_to_clients.add(first.size() + second.size());
-  if (!client_->writable()) context_.loop.set_timeout(*client_, ms(context_.options.client_send_timeout));
+  if (!client_->writable()) {
+    client_->hold.update(context_, client_->unsent());
+    context_.loop.set_timeout(*client_, ms(context_.options.client_send_timeout));
+  }
   return true;
 }
 
@@ -27,8 +30,8 @@ bool Exchange::pump_response() {
     }
     char* buffer = context_.receive_buffer();
     const std::size_t had = upstream_->in.size();  // part of a head
-    const bool bulk = state_ == State::responding && response_body_.left() > Context::read_bytes;
-    ssize_t n = upstream_->receive(buffer + had, bulk ? Context::bulk_read_bytes : Context::read_bytes);
+    const auto left = state_ == State::responding ? response_body_.left() : 0;
+    ssize_t n = upstream_->receive(buffer + had, context_.stride(left));
     if (n < 0 && errno == EAGAIN) return true;
     if (n == 0 && state_ == State::responding) return response_stream_ended();
     if (n <= 0) return lost(Loss::broken);

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "net/tls.h"
+#include "proxy/context.h"
 #include "proxy/test_support.h"
 
 namespace weir::proxy::testing {
@@ -312,6 +313,23 @@ TEST(Draining, resets_nobody_who_is_connecting_meanwhile) {
     for (auto& client : clients) client.join();
     EXPECT_EQ(lost, 0);
   }
+}
+
+TEST(BulkHold, turns_to_small_reads_once_slow_readers_hold_enough) {
+  FakeResolver resolver;
+  const Options options;
+  Context context(options, resolver, *Trust::parse({}));
+  constexpr std::uint64_t whole = 100u << 20;
+  EXPECT_EQ(context.stride(Context::read_bytes), Context::read_bytes);
+  EXPECT_EQ(context.stride(whole), Context::bulk_read_bytes);
+  std::vector<BulkHold> holds(Context::bulk_holders_max);
+  for (auto& hold : holds) {
+    hold.update(context, Context::bulk_read_bytes);
+    hold.update(context, Context::bulk_read_bytes - 1);  // still one
+  }
+  EXPECT_EQ(context.stride(whole), Context::read_bytes);
+  holds.front().update(context, 0);
+  EXPECT_EQ(context.stride(whole), Context::bulk_read_bytes);
 }
 
 TEST(Listening, says_what_is_wrong) {
