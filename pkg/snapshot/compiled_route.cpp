@@ -6,35 +6,13 @@
 #include <bit>
 
 #include "base/text.h"
+#include "model/formats.h"
 
 namespace weir::snapshot {
 namespace {
 
 // RE2 keeps its automaton's states up to this size, for each expression; beyond it matching gets slower, not wrong.
 constexpr std::int64_t pattern_bytes_max = 1 << 20;
-
-// Named groups as PCRE and Rust write them, (?<n>...), in the spelling that this RE2 reads, (?P<n>...).
-std::string spell_groups(std::string_view text) {
-  std::string out;
-  bool in_class = false;
-  for (std::size_t i = 0; i < text.size(); i++) {
-    const auto rest = text.substr(i);
-    if (rest[0] == '\\' && rest.size() > 1) {
-      out += rest.substr(0, 2);
-      i++;
-      continue;
-    }
-    if (rest[0] == '[') in_class = true;
-    if (rest[0] == ']') in_class = false;
-    if (!in_class && rest.starts_with("(?<") && !rest.starts_with("(?<=") && !rest.starts_with("(?<!")) {
-      out += "(?P<";
-      i += 2;
-      continue;
-    }
-    out += rest[0];
-  }
-  return out;
-}
 
 std::string pattern_key(const std::string& text, bool case_sensitive) {
   return (case_sensitive ? "s" : "i") + text;
@@ -127,7 +105,7 @@ Result<void> compile_rules(const model::Route& route, CompiledRoute& out, Patter
 }  // namespace
 
 Result<Pattern> Patterns::acquire(const std::string& text, Case mode) {
-  const auto spelled = spell_groups(text);
+  const auto spelled = model::to_re2(text);
   const auto key = pattern_key(spelled, mode == Case::sensitive);
   if (uses_.find(Bytes{key})) {
     auto& use = uses_.edit(Bytes{key});
