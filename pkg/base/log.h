@@ -22,7 +22,9 @@ std::string_view name(Level);
 // Lines below this level are dropped. Default: notice.
 void set_level(Level);
 Level level();
-inline bool enabled(Level l) { return l >= level(); }
+inline bool enabled(Level l) {
+  return l >= level();
+}
 
 struct Field {
   std::string_view name;
@@ -38,14 +40,30 @@ struct Field {
   Field(std::string_view n, Int v) : name(n), value(static_cast<std::int64_t>(v)) {}
 };
 
+// Writes a finished line, newline included. Never waits: where standard error is a pipe or a terminal that takes no
+// more, the line is lost, not the thread.
+void write_line(std::string_view line);
+
 // message: a fixed sentence about what happened; what varies goes into the fields.
 void event(Level, std::string_view message, std::initializer_list<Field> fields = {});
 
-inline void debug(std::string_view m, std::initializer_list<Field> f = {}) { event(Level::debug, m, f); }
-inline void info(std::string_view m, std::initializer_list<Field> f = {}) { event(Level::info, m, f); }
-inline void notice(std::string_view m, std::initializer_list<Field> f = {}) { event(Level::notice, m, f); }
-inline void warn(std::string_view m, std::initializer_list<Field> f = {}) { event(Level::warn, m, f); }
-inline void error(std::string_view m, std::initializer_list<Field> f = {}) { event(Level::error, m, f); }
-inline void crit(std::string_view m, std::initializer_list<Field> f = {}) { event(Level::crit, m, f); }
+inline void debug(std::string_view m, std::initializer_list<Field> f = {}) {
+  event(Level::debug, m, f);
+}
+inline void info(std::string_view m, std::initializer_list<Field> f = {}) {
+  event(Level::info, m, f);
+}
+inline void notice(std::string_view m, std::initializer_list<Field> f = {}) {
+  event(Level::notice, m, f);
+}
+inline void warn(std::string_view m, std::initializer_list<Field> f = {}) {
+  event(Level::warn, m, f);
+}
+inline void error(std::string_view m, std::initializer_list<Field> f = {}) {
+  event(Level::error, m, f);
+}
+inline void crit(std::string_view m, std::initializer_list<Field> f = {}) {
+  event(Level::crit, m, f);
+}
 
 }  // namespace weir::log

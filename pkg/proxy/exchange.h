@@ -131,7 +131,7 @@ class Exchange {
   std::uint64_t body_watched_ms_ = 0, body_watched_bytes_ = 0;
   std::uint64_t response_bytes_ = 0;
   std::array<char, 32> id_;
-  std::string access_line_;  // method and target, for the access log
+  std::string access_line_;  // method and path, for the access log
 };
 
 std::array<char, 32> request_id(Random&);

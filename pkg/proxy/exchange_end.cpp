@@ -1,8 +1,7 @@
-#include <unistd.h>
-
 #include <algorithm>
 #include <ctime>
 
+#include "base/log.h"
 #include "http/print.h"
 #include "proxy/errors.h"
 #include "proxy/exchange.h"
@@ -13,13 +12,13 @@ namespace {
 // What a reused exchange may keep of its request's memory.
 constexpr std::size_t kept_request_bytes = 16 * 1024;
 
-// Nothing that a client sent can end or forge a line of the log.
+// As the inside of a JSON string: nothing that a client sent can end or forge a line of the log.
 void append_escaped(std::string& out, std::string_view text) {
   for (char c : text) {
     auto byte = static_cast<unsigned char>(c);
     if (byte < 0x20 || byte >= 0x7f || c == '"' || c == '\\') {
-      static constexpr char digits[] = "0123456789ABCDEF";
-      out.append({'\\', 'x', digits[byte >> 4], digits[byte & 15]});
+      static constexpr char digits[] = "0123456789abcdef";
+      out.append({'\\', 'u', '0', '0', digits[byte >> 4], digits[byte & 15]});
     } else {
       out += c;
     }
@@ -140,20 +139,26 @@ bool Exchange::complete(Client::Then then) {
   return false;
 }
 
-// One line a request on standard output, in the "combined" manner of nginx with times and the upstream.
+// One event a request. The query is left out: it is where clients put keys.
 void Exchange::log_access(std::uint64_t now_us) {
-  std::string line;
-  char when[40];
+  std::string line = "{\"time\":\"";
+  char when[32];
   const std::time_t now = std::time(nullptr);
-  std::tm local{};
-  gmtime_r(&now, &local);
-  std::strftime(when, sizeof when, "%d/%b/%Y:%H:%M:%S +0000", &local);
-  line.append(client_->ip).append(" - - [").append(when).append("] \"");
-  append_escaped(line, access_line_);
-  line.append(http10_ ? " HTTP/1.0\" " : " HTTP/1.1\" ").append(std::to_string(status_)).append(" ");
-  line.append(std::to_string(response_bytes_)).append(" ").append(std::to_string((now_us - started_us_) / 1000));
-  line.append("ms request_id=").append(id()).append("\n");
-  [[maybe_unused]] auto written = ::write(STDOUT_FILENO, line.data(), line.size());
+  std::tm utc{};
+  gmtime_r(&now, &utc);
+  std::strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
+  const auto space = std::min(access_line_.find(' '), access_line_.size() - 1);
+  line.append(when).append("\",\"level\":\"info\",\"message\":\"request\",\"client\":\"").append(client_->ip);
+  line.append("\",\"method\":\"");
+  append_escaped(line, std::string_view(access_line_).substr(0, space));
+  line.append("\",\"path\":\"");
+  append_escaped(line, std::string_view(access_line_).substr(space + 1));
+  line.append("\",\"version\":\"").append(http10_ ? "1.0" : "1.1");
+  line.append("\",\"status\":").append(std::to_string(status_));
+  line.append(",\"bytes\":").append(std::to_string(response_bytes_));
+  line.append(",\"duration_us\":").append(std::to_string(now_us - started_us_));
+  line.append(",\"request_id\":\"").append(id()).append("\"}\n");
+  log::write_line(line);
 }
 
 }  // namespace weir::proxy

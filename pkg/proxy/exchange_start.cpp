@@ -85,7 +85,7 @@ void Exchange::reset(Client& client) {
   response_body_.begin(http::Framing::none, 0);
   context_.counters.requests_total.add();
   context_.loop.clear_timeout(client);
-  if (context_.options.access_log) access_line_.assign(head.method).append(" ").append(head.target);
+  if (context_.options.access_log) access_line_.assign(head.method).append(" ").append(head.path);
 }
 
 void Exchange::start(Client& client, char* behind, std::size_t bytes) {

@@ -116,3 +116,13 @@ def test_log_lines_are_one_json_object_each_and_cannot_be_forged(node):
     node.stop()
     for text, event in node.lines:
         assert text.startswith("{") and text.isprintable() and {"level", "message"} <= set(event), text
+
+
+def test_access_log_is_one_json_line_a_request_without_the_query(weir):
+    node = weir({"proxy_access_log": "on"})
+    assert request(node.proxy_port, path='/a%22b%0d\\c?apikey=secret', host="nobody.com").status in (400, 404)
+    assert request(node.proxy_port, path="/plain?apikey=secret", host="nobody.com").status == 404
+    line = node.wait_log('"path":"/plain"')
+    assert "secret" not in node.log()
+    assert (line["message"], line["method"], line["status"], line["client"]) == ("request", "GET", 404, "127.0.0.1")
+    assert line["bytes"] > 0 and line["duration_us"] >= 0 and len(line["request_id"]) == 32
