@@ -56,7 +56,8 @@ std::string bash(const Words& words) {
 std::string fish(const Words& words) {
   std::string out = "complete -c weir -f\n";
   for (const auto& [path, list] : words) {
-    std::string condition = path.empty() ? "__fish_use_subcommand" : "__fish_seen_subcommand_from " + path.substr(path.rfind(' ') + 1);
+    std::string condition =
+        path.empty() ? "__fish_use_subcommand" : "__fish_seen_subcommand_from " + path.substr(path.rfind(' ') + 1);
     out += fmt::format("complete -c weir -n '{}' -a '{}'\n", condition, list);
   }
   return out + fmt::format("complete -c weir -l set -x -a '{}'\n", settings());

@@ -82,7 +82,8 @@ int check(const Arguments& arguments) {
 
 int print_version(const Arguments& arguments) {
   if (arguments.json)
-    std::cout << fmt::format("{{\"version\":\"{}\",\"kong_version\":\"{}\"}}\n", gateway::version, gateway::kong_version);
+    std::cout << fmt::format("{{\"version\":\"{}\",\"kong_version\":\"{}\"}}\n", gateway::version,
+                             gateway::kong_version);
   else
     std::cout << fmt::format("weir {} (Admin API of Kong {})\n", gateway::version, gateway::kong_version);
   return 0;
@@ -129,7 +130,8 @@ int import_config(const Arguments& arguments) {
 void add_settings(CLI::App& command, Arguments& arguments) {
   command.add_option("-c,--conf", arguments.conf, "settings file (default: /etc/weir/weir.conf, /etc/weir.conf)");
   command.add_option("-p,--prefix", arguments.prefix, "folder that holds the node's state");
-  command.add_option("--set", arguments.assignments, "a setting, key=value; may be given again")->allow_extra_args(false);
+  command.add_option("--set", arguments.assignments, "a setting, key=value; may be given again")
+      ->allow_extra_args(false);
 }
 
 }  // namespace
@@ -160,14 +162,17 @@ int main(int argc, char** argv) {
   add_settings(*export_command, arguments);
   export_command->add_option("file", arguments.file, "file to write (default: standard output)");
   export_command->callback([&] { code = export_config(arguments); });
-  auto* import_command = config_command->add_subcommand("import", "add a file's entities to the database, replacing those of the same id");
+  auto* import_command =
+      config_command->add_subcommand("import", "add a file's entities to the database, replacing those of the same id");
   add_settings(*import_command, arguments);
   import_command->add_option("file", arguments.file, "declarative file")->required();
   import_command->callback([&] { code = import_config(arguments); });
 
   std::string shell;
   auto* completion_command = app.add_subcommand("completion", "print a completion script: bash, zsh or fish");
-  completion_command->add_option("shell", shell, "bash, zsh or fish")->required()->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  completion_command->add_option("shell", shell, "bash, zsh or fish")
+      ->required()
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
   completion_command->callback([&] { std::cout << weir::cmd::completion(app, shell); });
 
   try {

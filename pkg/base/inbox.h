@@ -1,7 +1,7 @@
 // Work that other threads hand to one owner.
 //
-// Any thread posts; only the owner runs what was posted, in order, between two turns of its loop. The lock is held for a
-// push or a swap only, and a post wakes the owner at most once until it has run.
+// Any thread posts; only the owner runs what was posted, in order, between two turns of its loop. The lock is held for
+// a push or a swap only, and a post wakes the owner at most once until it has run.
 #pragma once
 #include <functional>
 #include <mutex>

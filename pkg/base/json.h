@@ -1,5 +1,5 @@
-// JSON text as Kong's clients know it: Boost.JSON's, but numbers with a fraction are printed plainly (1700000000.123, where
-// Boost writes 1.700000000123E9), so that people and line-based tools can read them.
+// JSON text as Kong's clients know it: Boost.JSON's, but numbers with a fraction are printed plainly (1700000000.123,
+// where Boost writes 1.700000000123E9), so that people and line-based tools can read them.
 #pragma once
 #include <string>
 

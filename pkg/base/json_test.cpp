@@ -11,8 +11,8 @@ TEST(PrintJson, prints_fractions_plainly) {
 }
 
 TEST(PrintJson, reads_back_as_the_same_value) {
-  for (const auto* text : {R"({})", R"([])", R"({"a":[1,-2,null,true,{"b":[]}],"c":"x\n\"\\é"})", R"([18446744073709551615])",
-                           R"({"":{"":[[],{}]}})"}) {
+  for (const auto* text : {R"({})", R"([])", R"({"a":[1,-2,null,true,{"b":[]}],"c":"x\n\"\\é"})",
+                           R"([18446744073709551615])", R"({"":{"":[[],{}]}})"}) {
     const auto value = boost::json::parse(text);
     EXPECT_EQ(boost::json::parse(print_json(value)), value) << text;
     EXPECT_EQ(print_json(value), boost::json::serialize(value));

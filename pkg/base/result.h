@@ -29,10 +29,10 @@ std::unexpected<Error> fail(fmt::format_string<Args...> text, Args&&... args) {
 }  // namespace weir
 
 // We are wrong: say where and stop at once; a supervisor starts us again.
-#define WEIR_ASSERT(condition)                                                             \
-  do {                                                                                     \
-    if (!(condition)) [[unlikely]] {                                                       \
+#define WEIR_ASSERT(condition)                                                               \
+  do {                                                                                       \
+    if (!(condition)) [[unlikely]] {                                                         \
       std::fprintf(stderr, "%s:%d: broken invariant: %s\n", __FILE__, __LINE__, #condition); \
-      std::abort();                                                                        \
-    }                                                                                      \
+      std::abort();                                                                          \
+    }                                                                                        \
   } while (false)

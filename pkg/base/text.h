@@ -8,7 +8,9 @@
 
 namespace weir::text {
 
-constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
+constexpr char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+}
 std::string lower(std::string_view);
 std::string_view trim(std::string_view);  // spaces, tabs, CR and LF at both ends
 bool equal_ignoring_case(std::string_view a, std::string_view b);

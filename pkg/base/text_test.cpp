@@ -10,8 +10,9 @@ TEST(SplitHostPort, reads_names_addresses_and_ports) {
     const char* host;
     int port;
   };
-  for (const auto& row : {Row{"example.test:8080", "example.test", 8080}, Row{"example.test", "example.test", 0},
-                          Row{"[::1]:80", "::1", 80}, Row{"[::1]", "::1", 0}, Row{"::1", "::1", 0}, Row{"h:0", "h", 0}}) {
+  for (const auto& row :
+       {Row{"example.test:8080", "example.test", 8080}, Row{"example.test", "example.test", 0},
+        Row{"[::1]:80", "::1", 80}, Row{"[::1]", "::1", 0}, Row{"::1", "::1", 0}, Row{"h:0", "h", 0}}) {
     const auto read = split_host_port(row.text);
     ASSERT_TRUE(read) << row.text;
     EXPECT_EQ(read->host, row.host);

@@ -28,7 +28,8 @@ Result<store::Declarative> parse(const std::string& path, std::string_view conte
   auto parsed = store::parse_declarative(content, now());
   if (parsed) return std::move(*parsed);
   const auto& problem = parsed.error();
-  return fail("{}: {}{}", path, problem.message, problem.fields.empty() ? "" : " " + boost::json::serialize(problem.fields));
+  return fail("{}: {}{}", path, problem.message,
+              problem.fields.empty() ? "" : " " + boost::json::serialize(problem.fields));
 }
 
 }  // namespace
@@ -44,7 +45,8 @@ Result<std::unique_ptr<store::Store>> open_store(const Options& options) {
   return store::open_sqlite(options.sqlite_path);
 }
 
-Configuration::Configuration(boost::asio::io_context& io, const Options& options, store::Store& store, Publisher& publisher)
+Configuration::Configuration(boost::asio::io_context& io, const Options& options, store::Store& store,
+                             Publisher& publisher)
     : io_(io), options_(options), store_(store), publisher_(publisher) {}
 
 Result<> Configuration::load() {

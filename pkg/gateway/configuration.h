@@ -39,7 +39,7 @@ class Configuration {
   Publisher& publisher_;
   std::unique_ptr<FileWatch> watch_;
   std::vector<store::Fault> row_faults_;
-  std::string file_fault_;                    // why the present file is not in force
+  std::string file_fault_;  // why the present file is not in force
   std::string hash_ = std::string(32, '0');
 };
 

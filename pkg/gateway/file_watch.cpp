@@ -4,11 +4,11 @@
 #include <cstring>
 #include <filesystem>
 
+#include <sys/inotify.h>
+#include <unistd.h>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <sys/inotify.h>
-#include <unistd.h>
 
 namespace weir::gateway {
 namespace {

@@ -1,4 +1,5 @@
-// Tells when a file may have changed: inotify on its folder, so that a rename or a Kubernetes ConfigMap's links count too.
+// Tells when a file may have changed: inotify on its folder, so that a rename or a Kubernetes ConfigMap's links count
+// too.
 //
 // Belongs to the control thread. Level-triggered: a call says "look again", never what happened; bursts are joined.
 #pragma once

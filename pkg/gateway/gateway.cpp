@@ -3,12 +3,12 @@
 #include <csignal>
 #include <filesystem>
 
+#include <malloc.h>
+#include <openssl/ssl.h>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <malloc.h>
-#include <openssl/ssl.h>
 
 #include "base/log.h"
 #include "base/uuid.h"
@@ -34,7 +34,7 @@ struct Bound {
 
 std::string shown(const Bound& b) {
   return b.address.find(':') == std::string::npos ? fmt::format("{}:{}", b.address, b.port)
-                                                   : fmt::format("[{}]:{}", b.address, b.port);
+                                                  : fmt::format("[{}]:{}", b.address, b.port);
 }
 
 class Running : public Gateway {
@@ -125,7 +125,8 @@ class Running : public Gateway {
   }
 
   Result<> load_certificate() {
-    const bool wanted = std::any_of(options_.proxy_listen.begin(), options_.proxy_listen.end(), [](const auto& l) { return l.tls; });
+    const bool wanted =
+        std::any_of(options_.proxy_listen.begin(), options_.proxy_listen.end(), [](const auto& l) { return l.tls; });
     if (!wanted) return {};
     std::string cert = options_.ssl_cert, key = options_.ssl_cert_key;
     if (cert.empty()) {
@@ -146,9 +147,11 @@ class Running : public Gateway {
   Result<> start_workers() {
     auto listens = options_.proxy_listen;
     for (unsigned i = 0; i < options_.workers; i++) {
-      auto worker = proxy::Worker::start(i, options_.proxy, listens, tls_.empty() ? nullptr : tls_.back().get(), *resolver_);
+      auto worker =
+          proxy::Worker::start(i, options_.proxy, listens, tls_.empty() ? nullptr : tls_.back().get(), *resolver_);
       if (!worker) return std::unexpected(worker.error());
-      for (std::size_t l = 0; l < listens.size(); l++) listens[l].port = (*worker)->port(l);  // port 0: the others share it
+      for (std::size_t l = 0; l < listens.size(); l++)
+        listens[l].port = (*worker)->port(l);  // port 0: the others share it
       workers_.push_back(std::move(*worker));
     }
     for (const auto& l : listens) listening("proxy", l.ip, l.port, l.tls);
@@ -176,7 +179,8 @@ class Running : public Gateway {
     });
     if (auto bound = listen("admin", *admin_, options_.admin_listen); !bound) return bound;
     if (!options_.admin.loopback_only)
-      log::warn("the Admin API listens beyond loopback without authentication: anyone who reaches it can change everything");
+      log::warn(
+          "the Admin API listens beyond loopback without authentication: anyone who reaches it can change everything");
     return listen("status", *status_, options_.status_listen);
   }
 

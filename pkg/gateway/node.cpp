@@ -21,7 +21,9 @@ void NodeView::apply(store::Changes changes, std::function<void()> adopted) {
   configuration_.apply(changes, std::move(adopted));
 }
 
-snapshot::SnapshotPtr NodeView::snapshot() const { return publisher_.snapshot(); }
+snapshot::SnapshotPtr NodeView::snapshot() const {
+  return publisher_.snapshot();
+}
 
 admin::TargetView NodeView::target(const snapshot::Target& target) const {
   admin::TargetView view;
@@ -59,7 +61,9 @@ std::optional<std::string> NodeView::unready() const {
   return std::nullopt;
 }
 
-std::vector<store::Fault> NodeView::store_faults() const { return configuration_.faults(); }
+std::vector<store::Fault> NodeView::store_faults() const {
+  return configuration_.faults();
+}
 
 std::string NodeView::metrics() const {
   const auto resolver = resolver_.counts();
@@ -85,8 +89,14 @@ std::string NodeView::metrics() const {
   return metrics::exposition(workers_, node);
 }
 
-model::Object NodeView::configuration() const { return settings_.shown(); }
-std::string NodeView::node_id() const { return options_.node_id; }
-std::string NodeView::configuration_hash() const { return configuration_.hash(); }
+model::Object NodeView::configuration() const {
+  return settings_.shown();
+}
+std::string NodeView::node_id() const {
+  return options_.node_id;
+}
+std::string NodeView::configuration_hash() const {
+  return configuration_.hash();
+}
 
 }  // namespace weir::gateway

@@ -34,7 +34,8 @@ Result<proxy::Listen> parse_listen_entry(std::string_view entry) {
                                                                    : words.front().find(':') != entry.npos);
   if (!has_port || !text::is_ip(address->host))
     return fail("'{}' must be of form: [off] | <ip>:<port> [ssl] [reuseport] [backlog=N]", entry);
-  proxy::Listen listen{.ip = std::string(address->host), .port = address->port, .tls = false, .backlog = 16384, .reuseport = true};
+  proxy::Listen listen{
+      .ip = std::string(address->host), .port = address->port, .tls = false, .backlog = 16384, .reuseport = true};
   for (const auto word : std::span(words).subspan(1)) {
     if (word == "ssl") {
       listen.tls = true;
@@ -120,7 +121,8 @@ void map_headers(Mapper& m, proxy::Options& out) {
       continue;
     else if (is("server_tokens") || is("Server") || is("Via"))
       out.server_tokens = true;
-    else if (is("latency_tokens") || is("X-Kong-Proxy-Latency") || is("X-Kong-Response-Latency") || is("X-Kong-Upstream-Latency"))
+    else if (is("latency_tokens") || is("X-Kong-Proxy-Latency") || is("X-Kong-Response-Latency") ||
+             is("X-Kong-Upstream-Latency"))
       out.latency_tokens = true;
     else if (is("X-Kong-Request-Id"))
       out.request_id = true;
@@ -207,7 +209,8 @@ void map_database(Mapper& m, Options& out) {
   out.sqlite_path = m.text("sqlite_path").empty() ? out.prefix + "/weir.db" : m.text("sqlite_path");
   out.declarative_config = m.text("declarative_config");
   if (!out.declarative_config.empty() && !out.database_off)
-    m.fault("declarative_config", "is served with database=off only; set that, or load the file by 'weir config import'");
+    m.fault("declarative_config",
+            "is served with database=off only; set that, or load the file by 'weir config import'");
   out.node_id = m.text("node_id");
   if (!out.node_id.empty() && !Uuid::parse(out.node_id)) m.fault("node_id", "must be a UUID");
 }
@@ -222,7 +225,8 @@ Result<std::vector<proxy::Listen>> parse_listen(std::string_view text) {
     if (!listen) return std::unexpected(listen.error());
     out.push_back(std::move(*listen));
   }
-  if (out.empty()) return fail("must be of form: [off] | <ip>:<port> [ssl] [reuseport] [backlog=N], [... next entry ...]");
+  if (out.empty())
+    return fail("must be of form: [off] | <ip>:<port> [ssl] [reuseport] [backlog=N], [... next entry ...]");
   return out;
 }
 
@@ -257,7 +261,8 @@ Result<Options> options(const Settings& settings) {
   m.listen("status_listen", out.status_listen);
   out.ssl_cert = m.text("ssl_cert");
   out.ssl_cert_key = m.text("ssl_cert_key");
-  if (out.ssl_cert.empty() != out.ssl_cert_key.empty()) m.fault("ssl_cert", "ssl_cert and ssl_cert_key go together; set both or none");
+  if (out.ssl_cert.empty() != out.ssl_cert_key.empty())
+    m.fault("ssl_cert", "ssl_cert and ssl_cert_key go together; set both or none");
   out.workers = std::max(1U, std::thread::hardware_concurrency());
   if (m.text("nginx_worker_processes") != "auto") m.integer("nginx_worker_processes", out.workers, 1, 1024);
   m.duration("nginx_main_worker_shutdown_timeout", out.shutdown_timeout);

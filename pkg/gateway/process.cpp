@@ -26,14 +26,17 @@ std::uint64_t resident_bytes() {
 std::uint64_t open_descriptors() {
   std::error_code error;
   std::uint64_t count = 0;
-  for (std::filesystem::directory_iterator it("/proc/self/fd", error), end; !error && it != end; it.increment(error)) count++;
+  for (std::filesystem::directory_iterator it("/proc/self/fd", error), end; !error && it != end; it.increment(error))
+    count++;
   return count > 0 ? count - 1 : 0;  // one is the folder itself
 }
 
 double cpu_seconds() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6; };
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
+  };
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
@@ -61,7 +64,8 @@ void raise_descriptor_limit() {
 Result<> make_folder(const std::string& path) {
   std::error_code error;
   std::filesystem::create_directories(path, error);
-  if (error) return fail("cannot make folder {}: {}; choose another with --prefix or the setting prefix", path, error.message());
+  if (error)
+    return fail("cannot make folder {}: {}; choose another with --prefix or the setting prefix", path, error.message());
   if (access(path.c_str(), W_OK | X_OK) != 0)
     return fail("cannot write to folder {}: {}; give this user access or choose another with --prefix", path,
                 std::strerror(errno));
@@ -80,7 +84,8 @@ Result<> write_private_file(const std::string& path, std::string_view content) {
   const std::string part = path + ".part";
   const int fd = open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (fd < 0) return fail("cannot write {}: {}", part, std::strerror(errno));
-  const bool written = write(fd, content.data(), content.size()) == static_cast<ssize_t>(content.size()) && fsync(fd) == 0;
+  const bool written =
+      write(fd, content.data(), content.size()) == static_cast<ssize_t>(content.size()) && fsync(fd) == 0;
   const int error = errno;
   close(fd);
   if (!written) return fail("cannot write {}: {}", part, std::strerror(error));
@@ -90,7 +95,8 @@ Result<> write_private_file(const std::string& path, std::string_view content) {
 
 Result<Lock> Lock::take(const std::string& path) {
   const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (fd < 0) return fail("cannot open {}: {}; give this user access or choose another --prefix", path, std::strerror(errno));
+  if (fd < 0)
+    return fail("cannot open {}: {}; give this user access or choose another --prefix", path, std::strerror(errno));
   if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
     close(fd);
     return fail("{} is held by another weir; stop it, or choose another --prefix", path);

@@ -10,7 +10,7 @@ namespace weir::gateway {
 
 std::uint64_t resident_bytes();
 std::uint64_t open_descriptors();
-double cpu_seconds();            // user and system, since the start
+double cpu_seconds();  // user and system, since the start
 
 // Tells systemd ("READY=1", "STOPPING=1", ...); nothing happens when no service manager listens ($NOTIFY_SOCKET).
 void notify(std::string_view state);

@@ -1,4 +1,5 @@
-// Takes changes to the workers: compiles, publishes, waits for every worker to adopt, frees what nobody serves any more.
+// Takes changes to the workers: compiles, publishes, waits for every worker to adopt, frees what nobody serves any
+// more.
 //
 // Control thread only. Snapshots are always released here, never on a worker, since freeing a large one takes time.
 #pragma once
@@ -36,8 +37,8 @@ class Publisher {
   void retire();
 
   const snapshot::SnapshotPtr& snapshot() const { return snapshot_; }
-  std::uint64_t adopted_revision() const { return adopted_revision_; }   // served by every worker
-  double last_change_seconds() const { return last_change_seconds_; }    // from publish to adopted by all
+  std::uint64_t adopted_revision() const { return adopted_revision_; }  // served by every worker
+  double last_change_seconds() const { return last_change_seconds_; }   // from publish to adopted by all
 
  private:
   void watch_names();
@@ -47,8 +48,8 @@ class Publisher {
   net::Resolver& resolver_;
   std::vector<proxy::Worker*> workers_;
   snapshot::SnapshotPtr snapshot_;
-  std::vector<snapshot::SnapshotPtr> retired_;                           // until no worker holds them
-  std::unordered_map<snapshot::Slot, std::vector<std::string>> names_;   // host names of upstreams' targets, by backend
+  std::vector<snapshot::SnapshotPtr> retired_;                          // until no worker holds them
+  std::unordered_map<snapshot::Slot, std::vector<std::string>> names_;  // host names of upstreams' targets, by backend
   std::uint64_t watched_revision_ = 0, adopted_revision_ = 0;
   double last_change_seconds_ = 0;
 };

@@ -17,7 +17,8 @@ constexpr Setting table[] = {
     {"log_level", "notice", "Lowest level that is logged: debug, info, notice, warn, error, crit, alert, emerg."},
     {"database", "sqlite", "Where entities are kept: sqlite (embedded), or off (a declarative file)."},
     {"sqlite_path", "", "Database file; <prefix>/weir.db when unset."},
-    {"declarative_config", "", "Declarative file (YAML or JSON) that is served with database=off; watched for changes."},
+    {"declarative_config", "",
+     "Declarative file (YAML or JSON) that is served with database=off; watched for changes."},
     {"node_id", "", "Identity of this node, a UUID; made once and kept in <prefix>/weir.id when unset."},
     {"proxy_listen", "0.0.0.0:8000 reuseport backlog=16384, 0.0.0.0:8443 ssl reuseport backlog=16384",
      "Addresses for traffic: <ip>:<port> [ssl] [reuseport] [backlog=N], ...; or off."},
@@ -33,8 +34,10 @@ constexpr Setting table[] = {
     {"headers_upstream", "X-Kong-Request-Id", "What is added to requests: X-Kong-Request-Id; or off."},
     {"trusted_ips", "", "Addresses or CIDRs whose X-Forwarded-* headers are believed."},
     {"error_default_type", "text/plain",
-     "Format of error answers when the request asks for none: text/plain, text/html, application/json, application/xml."},
-    {"allow_debug_header", "off", "Answer Kong-Debug: 1 with Kong-Route-Id, Kong-Service-Name and the like: on or off."},
+     "Format of error answers when the request asks for none: text/plain, text/html, application/json, "
+     "application/xml."},
+    {"allow_debug_header", "off",
+     "Answer Kong-Debug: 1 with Kong-Route-Id, Kong-Service-Name and the like: on or off."},
     {"upstream_keepalive_pool_size", "512", "Idle connections kept for each upstream address and worker; 0: none."},
     {"upstream_keepalive_max_requests", "10000", "Requests over one upstream connection; 0: no limit."},
     {"upstream_keepalive_idle_timeout", "60", "Seconds that an idle upstream connection is kept."},
@@ -123,7 +126,8 @@ class Reader {
 
   void file(const std::string& path) {
     std::ifstream in(path);
-    if (!in) return fault("cannot read settings file {}: {}; check the path given with --conf", path, std::strerror(errno));
+    if (!in)
+      return fault("cannot read settings file {}: {}; check the path given with --conf", path, std::strerror(errno));
     std::string line;
     for (int number = 1; std::getline(in, line); number++) {
       if (const auto hash = comment(line); hash != line.npos) line.resize(hash);
@@ -165,7 +169,9 @@ class Reader {
 
 }  // namespace
 
-std::span<const Setting> known_settings() { return table; }
+std::span<const Setting> known_settings() {
+  return table;
+}
 
 Result<Settings> Settings::read(const From& from) {
   Reader reader;

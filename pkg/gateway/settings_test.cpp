@@ -30,7 +30,8 @@ class SettingsFile : public testing::Test {
 
 TEST_F(SettingsFile, takes_the_file_then_the_environment_then_assignments) {
   const auto file = write("log_level = warn # quiet\n\n# a comment\nprefix=/from-file\nnode_id=\n");
-  auto read = Settings::read({file, {{"WEIR_PREFIX", "/from-env"}, {"WEIR_LOG_LEVEL", "error"}, {"PATH", "x"}}, {"prefix=/from-set"}});
+  auto read = Settings::read(
+      {file, {{"WEIR_PREFIX", "/from-env"}, {"WEIR_LOG_LEVEL", "error"}, {"PATH", "x"}}, {"prefix=/from-set"}});
   ASSERT_TRUE(read) << read.error().message;
   EXPECT_EQ(read->text("prefix"), "/from-set");
   EXPECT_EQ(read->text("log_level"), "error");

@@ -20,9 +20,9 @@ struct Service {
   Uuid id;
   std::int64_t created_at = 0, updated_at = 0;  // Unix seconds
   std::optional<std::string> name;
-  std::int64_t retries = 5;                      // further attempts after the first, 0..32767
+  std::int64_t retries = 5;  // further attempts after the first, 0..32767
   std::string protocol = "http";
-  std::string host;                              // an upstream's name, a host name or an address
+  std::string host;  // an upstream's name, a host name or an address
   std::uint16_t port = 80;
   std::optional<std::string> path;
   std::int64_t connect_timeout = 60000, write_timeout = 60000, read_timeout = 60000;  // ms
@@ -34,7 +34,7 @@ struct Service {
   bool enabled = true;
 };
 
-struct Peer {  // an element of sources and destinations; at least one is set
+struct Peer {                     // an element of sources and destinations; at least one is set
   std::optional<std::string> ip;  // address or CIDR
   std::optional<std::uint16_t> port;
 };
@@ -75,24 +75,32 @@ struct Target {
   Uuid id;
   double created_at = 0, updated_at = 0;  // Unix seconds with milliseconds
   Uuid upstream;
-  std::string target;                     // host:port, IPv6 in brackets
-  std::int64_t weight = 100;              // 0..65535; 0 gets no traffic
+  std::string target;         // host:port, IPv6 in brackets
+  std::int64_t weight = 100;  // 0..65535; 0 gets no traffic
   std::optional<Tags> tags;
 };
 
 template <class T>
 const Schema& schema();
-template <> const Schema& schema<Service>();
-template <> const Schema& schema<Route>();
-template <> const Schema& schema<Upstream>();
-template <> const Schema& schema<Target>();
+template <>
+const Schema& schema<Service>();
+template <>
+const Schema& schema<Route>();
+template <>
+const Schema& schema<Upstream>();
+template <>
+const Schema& schema<Target>();
 
 // entity: satisfies schema<T>().
 template <class T>
 T read(const Object& entity);
-template <> Service read<Service>(const Object&);
-template <> Route read<Route>(const Object&);
-template <> Upstream read<Upstream>(const Object&);
-template <> Target read<Target>(const Object&);
+template <>
+Service read<Service>(const Object&);
+template <>
+Route read<Route>(const Object&);
+template <>
+Upstream read<Upstream>(const Object&);
+template <>
+Target read<Target>(const Object&);
 
 }  // namespace weir::model

@@ -16,19 +16,30 @@ using Object = boost::json::object;  // an entity on its way in or out: field na
 struct Problem {
   // Kong's numbers (kong/db/errors.lua).
   enum Code {
-    invalid_primary_key = 1, schema_violation = 2, primary_key_violation = 3, foreign_key_violation = 4,
-    unique_violation = 5, not_found = 6, invalid_offset = 7, database_error = 8, invalid_size = 9, invalid_unique = 10,
-    invalid_options = 11, operation_unsupported = 12, foreign_keys_unresolved = 13, declarative_invalid = 14,
+    invalid_primary_key = 1,
+    schema_violation = 2,
+    primary_key_violation = 3,
+    foreign_key_violation = 4,
+    unique_violation = 5,
+    not_found = 6,
+    invalid_offset = 7,
+    database_error = 8,
+    invalid_size = 9,
+    invalid_unique = 10,
+    invalid_options = 11,
+    operation_unsupported = 12,
+    foreign_keys_unresolved = 13,
+    declarative_invalid = 14,
     referenced_by_others = 19
   };
   Code code{};
   std::string message;
-  Object fields;            // left out of the body when empty; named "options" for invalid_options
-  std::string unique_field; // invalid_unique only: the name is "invalid unique <field>"
+  Object fields;             // left out of the body when empty; named "options" for invalid_options
+  std::string unique_field;  // invalid_unique only: the name is "invalid unique <field>"
 
-  std::string name() const;     // "schema violation"
-  unsigned http_status() const; // 400, 404, 405, 409, 500
-  Object body() const;          // the error object; a database_error shows nothing of its message
+  std::string name() const;      // "schema violation"
+  unsigned http_status() const;  // 400, 404, 405, 409, 500
+  Object body() const;           // the error object; a database_error shows nothing of its message
 };
 
 template <class T = void>
@@ -39,16 +50,16 @@ std::string key_text(const Object& key);
 
 // fields: faults by field; a record's as an object, a list's as an array by position, the entity's under "@entity".
 Problem schema_violation(Object fields);
-Problem invalid_options(Object options);                                          // code 11
-Problem declarative_invalid(Object fields);                                       // code 14
-Problem invalid_unique(std::string_view field, std::string message);              // code 10
-Problem unique_violation(const Object& key);                                      // "UNIQUE violation detected on '{name="x"}'"
+Problem invalid_options(Object options);                              // code 11
+Problem declarative_invalid(Object fields);                           // code 14
+Problem invalid_unique(std::string_view field, std::string message);  // code 10
+Problem unique_violation(const Object& key);                          // "UNIQUE violation detected on '{name="x"}'"
 Problem primary_key_violation(std::string_view id);
-Problem foreign_missing(std::string_view field, const Object& key, std::string_view entity);   // insert/update, code 4
-Problem foreign_referenced(std::string_view by, std::string_view entity);         // delete, code 4, fields @referenced_by
+Problem foreign_missing(std::string_view field, const Object& key, std::string_view entity);  // insert/update, code 4
+Problem foreign_referenced(std::string_view by, std::string_view entity);  // delete, code 4, fields @referenced_by
 Problem foreign_unresolved(std::string_view field, const Object& key, std::string_view entity);  // code 13
-Problem missing(std::string_view id);                                             // code 6 by primary key
-Problem missing_by(std::string_view field, std::string_view value);               // code 6 by unique key
-Problem database_failed(std::string message);                                     // code 8; message goes to the log only
+Problem missing(std::string_view id);                                // code 6 by primary key
+Problem missing_by(std::string_view field, std::string_view value);  // code 6 by unique key
+Problem database_failed(std::string message);                        // code 8; message goes to the log only
 
 }  // namespace weir::model

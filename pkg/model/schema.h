@@ -33,17 +33,17 @@ struct Field {
   Auto automatic = Auto::none;
   bool required = false;
   bool unique = false;
-  bool uuid = false;           // string in UUID form
-  bool milliseconds = false;   // timestamps: float seconds with ms (targets) instead of integer seconds
-  bool cascade = false;        // foreign: deleted with its parent
-  boost::json::value initial;  // default; null when there is none
-  std::string reference;       // foreign: schema name of the parent
-  std::vector<Field> elements; // array, set: exactly one
-  std::vector<Field> values;   // map: exactly one (keys are strings); map keys' own checks are in `keys`
-  std::vector<Field> keys;     // map: exactly one
-  std::vector<Field> fields;   // record: its fields
+  bool uuid = false;                         // string in UUID form
+  bool milliseconds = false;                 // timestamps: float seconds with ms (targets) instead of integer seconds
+  bool cascade = false;                      // foreign: deleted with its parent
+  boost::json::value initial;                // default; null when there is none
+  std::string reference;                     // foreign: schema name of the parent
+  std::vector<Field> elements;               // array, set: exactly one
+  std::vector<Field> values;                 // map: exactly one (keys are strings); map keys' own checks are in `keys`
+  std::vector<Field> keys;                   // map: exactly one
+  std::vector<Field> fields;                 // record: its fields
   std::vector<std::string> at_least_one_of;  // record: names of fields of which one must be set
-  Object shown;                // further attributes for /schemas, as Kong shows them
+  Object shown;                              // further attributes for /schemas, as Kong shows them
 
   // Limits, shown by /schemas and OpenAPI.
   std::optional<std::pair<double, double>> between;
@@ -86,8 +86,8 @@ class Schema {
   // The same for a complete entity that comes from a store: a row that does not satisfy its schema.
   Outcome<void> check(const Object& entity) const;
 
-  Object describe() const;       // GET /schemas/{entity}
-  Object json_schema() const;    // for OpenAPI components: what is shown (readOnly marks auto fields)
+  Object describe() const;     // GET /schemas/{entity}
+  Object json_schema() const;  // for OpenAPI components: what is shown (readOnly marks auto fields)
 
  private:
   template <class T>
@@ -102,11 +102,12 @@ class Schema {
   std::string name_, endpoint_key_;
   std::vector<Field> fields_;
   std::vector<EntityCheck> entity_checks_;
-  std::vector<Object> described_checks_;                 // what /schemas shows of them
+  std::vector<Object> described_checks_;  // what /schemas shows of them
   std::vector<std::string> cache_key_;
-  // Adjusts raw input before anything else (services: url -> protocol, host, port, path). Faults go to `faults` by name.
+  // Adjusts raw input before anything else (services: url -> protocol, host, port, path). Faults go to `faults` by
+  // name.
   std::function<void(Object& input, Object& faults)> shorthand_;
-  std::vector<Field> shorthand_fields_;                  // what /schemas shows of it
+  std::vector<Field> shorthand_fields_;  // what /schemas shows of it
 };
 
 // All entities, parents before children. Listed by hand in model/all.cpp.
