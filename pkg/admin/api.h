@@ -50,6 +50,17 @@ class Node {
   virtual model::Object configuration() const = 0;             // effective settings, secrets as ******
   virtual std::string node_id() const = 0;
   virtual std::string configuration_hash() const = 0;  // database=off; 32 hex digits, zeros when empty
+  virtual bool database_reachable() const = 0;         // GET /status
+  // Looked-up rows that workers keep (store/cache.h). done: on the control thread. Nothing: not cached.
+  virtual void cached(std::string key, std::function<void(std::optional<boost::json::value>)> done) = 0;
+  virtual void drop_cached(std::optional<std::string> key, std::function<void()> done) = 0;  // nothing: all of it
+};
+
+// Where functions of endpoints run: entities are read and written on the store's thread (store/desk.h), what shows of
+// the node comes from the control thread. Both call their work at once in tests.
+struct Threads {
+  using Work = std::move_only_function<void()>;
+  std::function<void(Work)> on_store, on_control;
 };
 
 struct Options {
@@ -62,12 +73,12 @@ struct Options {
 
 class Api {
  public:
-  static std::unique_ptr<Api> make(store::Store&, Node&, Options);
+  static std::unique_ptr<Api> make(store::Store&, Node&, Options, Threads);
   virtual ~Api() = default;
   virtual void handle(Request, Respond) = 0;
 };
 
 // The status listener: /status, /status/ready, /metrics, /upstreams/{u}/health; nothing that writes but draining.
-std::unique_ptr<Api> make_status(store::Store&, Node&, Options);
+std::unique_ptr<Api> make_status(store::Store&, Node&, Options, Threads);
 
 }  // namespace weir::admin

@@ -80,6 +80,52 @@ struct Target {
   std::optional<Tags> tags;
 };
 
+// Who calls. Kong entity "consumers".
+struct Consumer {
+  Uuid id;
+  std::int64_t created_at = 0, updated_at = 0;
+  std::optional<std::string> username, custom_id;
+  std::optional<Tags> tags;
+};
+
+// A plugin's configuration and what it is attached to. Kong entity "plugins".
+struct Plugin {
+  Uuid id;
+  std::int64_t created_at = 0, updated_at = 0;
+  std::string name;
+  std::optional<std::string> instance_name;
+  std::optional<Uuid> route, service, consumer;
+  Object config;  // complete by the plugin's own schema (plugin_schemas.h)
+  std::vector<std::string> protocols{"grpc", "grpcs", "http", "https"};
+  bool enabled = true;
+  std::optional<Tags> tags;
+};
+
+// Credentials of the plugins key-auth, basic-auth and acl. Kong entities "keyauth_credentials",
+// "basicauth_credentials" and "acls".
+struct KeyAuthCredential {
+  Uuid id;
+  std::int64_t created_at = 0;
+  Uuid consumer;
+  std::string key;
+  std::optional<std::int64_t> ttl;
+  std::optional<Tags> tags;
+};
+struct BasicAuthCredential {
+  Uuid id;
+  std::int64_t created_at = 0;
+  Uuid consumer;
+  std::string username, password;  // password: sha1 in hex of password and consumer id
+  std::optional<Tags> tags;
+};
+struct Acl {
+  Uuid id;
+  std::int64_t created_at = 0;
+  Uuid consumer;
+  std::string group;
+  std::optional<Tags> tags;
+};
+
 template <class T>
 const Schema& schema();
 template <>
@@ -90,6 +136,16 @@ template <>
 const Schema& schema<Upstream>();
 template <>
 const Schema& schema<Target>();
+template <>
+const Schema& schema<Consumer>();
+template <>
+const Schema& schema<Plugin>();
+template <>
+const Schema& schema<KeyAuthCredential>();
+template <>
+const Schema& schema<BasicAuthCredential>();
+template <>
+const Schema& schema<Acl>();
 
 // entity: satisfies schema<T>().
 template <class T>
@@ -102,5 +158,7 @@ template <>
 Upstream read<Upstream>(const Object&);
 template <>
 Target read<Target>(const Object&);
+template <>
+Plugin read<Plugin>(const Object&);
 
 }  // namespace weir::model

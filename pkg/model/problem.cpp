@@ -153,7 +153,7 @@ unsigned Problem::http_status() const {
     case not_found:
       return 404;
     case database_error:
-      return 500;
+      return unavailable ? 503 : 500;
     case operation_unsupported:
       return 405;
     default:
@@ -162,7 +162,8 @@ unsigned Problem::http_status() const {
 }
 
 Object Problem::body() const {
-  if (code == database_error) return Object{{"message", "An unexpected error occurred"}};
+  if (code == database_error)
+    return Object{{"message", unavailable ? std::string_view(message) : "An unexpected error occurred"}};
   Object out{{"code", static_cast<int>(code)}, {"name", name()}, {"message", message}};
   if (!fields.empty()) out[code == Code::invalid_options ? "options" : "fields"] = fields;
   return out;
@@ -239,6 +240,10 @@ Problem missing_by(std::string_view field, std::string_view value) {
 
 Problem database_failed(std::string message) {
   return {Problem::database_error, std::move(message), {}, {}};
+}
+
+Problem database_unavailable(std::string message) {
+  return {Problem::database_error, std::move(message), {}, {}, true};
 }
 
 }  // namespace weir::model

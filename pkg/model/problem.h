@@ -36,6 +36,7 @@ struct Problem {
   std::string message;
   Object fields;             // left out of the body when empty; named "options" for invalid_options
   std::string unique_field;  // invalid_unique only: the name is "invalid unique <field>"
+  bool unavailable = false;  // database_error only: the database is away; 503, and the message is shown
 
   std::string name() const;      // "schema violation"
   unsigned http_status() const;  // 400, 404, 405, 409, 500
@@ -61,5 +62,6 @@ Problem foreign_unresolved(std::string_view field, const Object& key, std::strin
 Problem missing(std::string_view id);                                // code 6 by primary key
 Problem missing_by(std::string_view field, std::string_view value);  // code 6 by unique key
 Problem database_failed(std::string message);                        // code 8; message goes to the log only
+Problem database_unavailable(std::string message);                   // code 8, 503; message without secrets
 
 }  // namespace weir::model

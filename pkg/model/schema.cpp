@@ -23,6 +23,10 @@ bool Schema::has_tags() const {
   return field("tags") != nullptr;
 }
 
+bool Schema::has_ttl() const {
+  return field("ttl") != nullptr;
+}
+
 const Field* Schema::field(std::string_view name) const {
   for (const auto& field : fields_)
     if (field.name == name) return &field;

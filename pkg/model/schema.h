@@ -73,6 +73,13 @@ class Schema {
   const Field* field(std::string_view name) const;
   // Fields that make a row unique together, where a cache_key column keeps that (targets: upstream, target).
   std::span<const std::string> cache_key() const { return cache_key_; }
+  // Whether all of it is in the snapshot; else rows are looked up one by one (consumers, credentials).
+  bool core() const { return core_; }
+  // Where the Admin API shows it: "key-auths" and, below a parent, "key-auth"; the name when they are the same.
+  std::string_view collection() const { return collection_.empty() ? name() : std::string_view(collection_); }
+  std::string_view nested_collection() const { return nested_.empty() ? collection() : std::string_view(nested_); }
+  // Rows that may end by themselves: `ttl` is seconds to live in an input, what is left of them when shown.
+  bool has_ttl() const;
 
   // A new entity from a client's input: expands shorthands (services: url), fills auto fields and defaults (a field
   // given as null takes no default), checks everything, normalises. now: Unix seconds with fraction.
@@ -104,6 +111,8 @@ class Schema {
   std::vector<EntityCheck> entity_checks_;
   std::vector<Object> described_checks_;  // what /schemas shows of them
   std::vector<std::string> cache_key_;
+  bool core_ = true;
+  std::string collection_, nested_;
   // Adjusts raw input before anything else (services: url -> protocol, host, port, path). Faults go to `faults` by
   // name.
   std::function<void(Object& input, Object& faults)> shorthand_;

@@ -203,6 +203,16 @@ class SchemaBuilder {
     built_.schema.cache_key_ = std::move(fields);
     return *this;
   }
+  // Not in the snapshot: rows are looked up.
+  SchemaBuilder& looked_up() {
+    built_.schema.core_ = false;
+    return *this;
+  }
+  SchemaBuilder& shown_at(std::string_view collection, std::string_view nested) {
+    built_.schema.collection_ = collection;
+    built_.schema.nested_ = nested;
+    return *this;
+  }
   template <class... Args>
   SchemaBuilder& field(std::string_view name, Args&&... args) {
     built_.members.field(name, std::forward<Args>(args)...);

@@ -16,6 +16,7 @@
 #include "metrics/counters.h"
 #include "net/resolver.h"
 #include "snapshot/snapshot.h"
+#include "store/cache.h"
 
 struct ssl_ctx_st;
 
@@ -53,13 +54,15 @@ struct Options {
   std::string version = "0.1.0";
   std::string token;        // product in Via and Server; empty: "weir/" + version
   bool access_log = false;  // proxy_access_log
+  store::Cache::Options cache;
+  std::size_t body_gather_max = 8 * 1024 * 1024;  // of one request or response that a plugin wants whole
 };
 
 class Worker {
  public:
   // tls: shared server context for listeners with tls; not owned, must outlive the worker.
   static Result<std::unique_ptr<Worker>> start(unsigned number, const Options&, const std::vector<Listen>&,
-                                               ssl_ctx_st* tls, net::Resolver&);
+                                               ssl_ctx_st* tls, net::Resolver&, store::Lookup&);
   virtual ~Worker() = default;  // stops at once and joins
 
   // Serves from `snapshot` from the next turn on. adopted: called on the worker's thread once it does.
@@ -71,6 +74,10 @@ class Worker {
   // Stops accepting, closes idle connections, answers what is in flight with Connection: close. drained: called on the
   // worker's thread when nothing is left.
   virtual void drain(std::function<void()> drained) = 0;
+  // Cached rows that are stale; nothing: all of them. To be called before publish() of the same change, in that order.
+  virtual void invalidate(std::optional<std::vector<std::string>> keys) = 0;
+  // What is cached under a key (store/cache.h), for GET /cache. done: on the worker's thread.
+  virtual void peek(std::string key, std::function<void(std::shared_ptr<const store::Found>)> done) = 0;
 
   virtual const metrics::Counters& counters() const = 0;
   virtual std::uint16_t port(std::size_t listen) const = 0;  // what port 0 became

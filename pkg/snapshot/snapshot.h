@@ -16,6 +16,7 @@
 
 #include "base/uuid.h"
 #include "model/entities.h"
+#include "plugin/plugin.h"
 #include "store/store.h"
 
 namespace weir::snapshot {
@@ -98,6 +99,21 @@ struct Fault {
   std::string message;
 };
 
+// A configured plugin.
+struct PluginInstance {
+  Origin origin;
+  const plugin::Kind* kind = nullptr;
+  std::shared_ptr<const plugin::Plugin> plugin;
+  std::optional<Uuid> route, service, consumer;
+  bool http = true, https = true;  // its protocols
+};
+
+// The plugins of a request, one of each kind, the most specific one (kong-entities.md section 6), by falling priority.
+struct Chain {
+  std::vector<std::shared_ptr<const PluginInstance>> plugins;  // without consumer-scoped ones
+  std::uint8_t phases = 0;                                     // of all of them together; plugin::Phase
+};
+
 class Router;
 
 class Snapshot {
@@ -114,6 +130,15 @@ class Snapshot {
   Slot backend_slots() const;                                         // one more than the largest slot in use
   const Route* find_route(const Uuid&) const;
   const Service* find_service(const Uuid&) const;
+
+  // The plugins of requests that match `route`; null route: none matched, the global ones. Null: there are none.
+  const Chain* chain(const Route*) const;
+  // Whether any plugin is bound to this consumer.
+  bool has_plugins_of(const Uuid& consumer) const;
+  // The same as chain() for a known consumer: replaces `out`. The pointers live as long as the snapshot.
+  void chain_of(const Route*, const Uuid& consumer, std::vector<const PluginInstance*>& out) const;
+  std::size_t plugins() const;
+  std::size_t plugins_of_kind(std::string_view kind) const;  // enabled ones
 
   // Backends that differ from the snapshot of revision() - 1: what a worker that serves that one must look at.
   std::span<const Slot> changed_backends() const { return changed_backends_; }
@@ -137,7 +162,9 @@ using SnapshotPtr = std::shared_ptr<const Snapshot>;
 // Pure: the same arguments give the same snapshot. previous may be null (the empty one). A faulty entity keeps its own
 // last good version, or nothing, and is listed in faults(); the rest goes on. Cost: that of the changes, not of the
 // configuration. source: Source::name() of where the changes come from.
-SnapshotPtr compile(const SnapshotPtr& previous, const store::Changes& changes, std::string_view source);
+// plugins: what instances of plugins are made with; null: plugins are left out.
+SnapshotPtr compile(const SnapshotPtr& previous, const store::Changes& changes, std::string_view source,
+                    plugin::Services* plugins = nullptr);
 
 // The path that goes to the upstream, without query (kong-entities.md section 10, v0 and v1): the service's path joined
 // with the request's, without the matched prefix when the route strips it. Replaces `out`; percent-escaped again.

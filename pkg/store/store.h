@@ -28,6 +28,8 @@ struct Change {
   const Schema* schema = nullptr;
   Uuid id;
   std::optional<Object> now;  // nothing: deleted
+  // Cache keys (cache_keys.h) of what it made stale, old and new: "keyauth_credentials:<key>:::::".
+  std::vector<std::string> keys = {};
 };
 using Changes = std::vector<Change>;
 
