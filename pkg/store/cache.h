@@ -5,6 +5,7 @@
 // database cannot be asked an outdated one is served for db_resurrect_ttl more. An answer that was asked for before an
 // invalidation is not kept: it is asked again.
 #pragma once
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -27,15 +28,23 @@ class Cache {
     std::chrono::milliseconds resurrect_ttl{30'000};
     std::size_t waiting_max = 10'000;  // questions at a time; beyond them find() gives a failed answer
   };
-  // Counted by the owner's thread, read by any.
-  struct Counts;
+  // Counted by the owner's thread, read by any. An answer that was waited for counts as a miss only, however many
+  // waited for it.
+  struct Counts {
+    std::atomic<std::uint64_t> hits{0}, negative_hits{0};  // answered at once
+    std::atomic<std::uint64_t> misses{0};                  // had to wait
+    std::atomic<std::uint64_t> resurrected{0};             // outdated answers kept because there was no newer one
+    std::atomic<std::uint64_t> evicted{0}, failed{0};      // for want of room; answers that failed
+    std::atomic<std::uint64_t> entries{0}, bytes{0};       // now
+  };
 
   // post: runs work on the owner's thread (called from the lookup's).
   Cache(const Options&, Lookup&, std::function<void(std::move_only_function<void()>)> post, Counts&);
   ~Cache();
 
   using Ready = std::function<void()>;
-  // What is known, or null after asking: `ready` is called once on the owner's thread when find() will not be null.
+  // now_ms: any clock of the owner that does not go back. What is known, or null after asking: `ready` is called once
+  // on the owner's thread, before which find() must not be asked again; then find() is not null.
   // The answer is shared, so that it may outlive the entry.
   std::shared_ptr<const Found> find(const LookupKey&, std::uint64_t now_ms, Ready ready);
 
@@ -49,7 +58,7 @@ class Cache {
 
  private:
   struct Impl;
-  std::unique_ptr<Impl> impl_;
+  std::shared_ptr<Impl> impl_;  // answers under way hold it weakly
 };
 
 }  // namespace weir::store
