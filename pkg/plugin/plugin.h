@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "model/schema.h"
@@ -58,6 +59,10 @@ struct Kind {
 
 std::span<const Kind* const> kinds();  // by falling priority
 const Kind* find_kind(std::string_view name);
+
+// Those that the setting `plugins` names: "bundled" (all), "off" (none), or a list in which `bundled` may stand. By
+// falling priority; the error names what is unknown and what is known.
+Result<std::vector<const Kind*>> enabled_kinds(std::string_view setting);
 
 // Tells the entity `plugins` which configurations there are (model/plugin_schemas.h). enabled: the setting `plugins`
 // ("bundled", "off" or a list); the error names an unknown one. Once, at start-up, before threads.
