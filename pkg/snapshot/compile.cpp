@@ -37,16 +37,17 @@ std::string target_key(const CompiledTarget& target) {
 
 // The changes of each kind, the last one of each object: the order between them says nothing any more.
 struct Sorted {
-  std::vector<const store::Change*> upstreams, services, routes, targets;
+  std::vector<const store::Change*> upstreams, services, routes, targets, plugins;
 
   explicit Sorted(const store::Changes& changes) {
-    std::unordered_set<Uuid> seen[4];
+    std::unordered_set<Uuid> seen[5];
     for (auto at = changes.rbegin(); at != changes.rend(); ++at) {
       const auto kind = at->schema->name();
       if (kind == "upstreams") add(upstreams, seen[0], *at);
       if (kind == "services") add(services, seen[1], *at);
       if (kind == "routes") add(routes, seen[2], *at);
       if (kind == "targets") add(targets, seen[3], *at);
+      if (kind == "plugins") add(plugins, seen[4], *at);
     }
   }
   static void add(std::vector<const store::Change*>& list, std::unordered_set<Uuid>& seen,
@@ -60,8 +61,10 @@ struct Sorted {
 // Works on its own copy of the tables: what it writes first is copied, from then on it is changed in place.
 class Compiler {
  public:
-  Compiler(const SnapshotPtr& previous, std::string_view source)
+  Compiler(const SnapshotPtr& previous, std::string_view source, plugin::Services* services, FindKind find_kind)
       : source_(source),
+        plugin_services_(services),
+        find_kind_(find_kind),
         revision_(previous ? previous->revision_ + 1 : 1),
         tables_(previous ? std::make_shared<Tables>(*previous->tables_) : std::make_shared<Tables>()),
         t_(*tables_) {}
@@ -73,9 +76,12 @@ class Compiler {
     for (const auto* change : sorted.services) apply_service(*change);
     for (const auto* change : sorted.routes) apply_route(*change);
     for (const auto* change : sorted.targets) apply_target(*change);
+    if (plugin_services_)
+      for (const auto* change : sorted.plugins) apply_plugin(*change);
     for (const auto& name : touched_names_) settle_name(name);
     for (const auto& name : left_names_) drop_name(name);
     for (const auto& id : left_services_) settle_service(id);
+    settle_chains();
   }
 
   SnapshotPtr finish() {
@@ -195,7 +201,7 @@ class Compiler {
       if (!check_service(now)) return;
       after.present = true;
       after.enabled = now.enabled;
-      if (after.slot == no_slot) after.slot = t_.service_slots.take();
+      if (after.slot == no_slot) after.slot = take_service_slot(change.id);
       put_service(after.slot, compile_service(now));
     } else {
       if (!before.present) return;
@@ -245,10 +251,16 @@ class Compiler {
     t_.services.set(slot, std::move(service));
   }
 
+  Slot take_service_slot(const Uuid& id) {
+    if (t_.plugins.has_plugins_of_service(id)) stale_services_.insert(id);
+    return t_.service_slots.take();
+  }
+
   // Gives the slot back when neither the service nor a route that refers to it is left.
   void settle_service(const Uuid& id) {
     const auto* use = t_.service_uses.find(Nibbles(id));
     if (!use || use->present || use->routes > 0) return;
+    if (t_.chains.services.at(use->slot)) t_.chains.services.set(use->slot, nullptr);
     t_.service_slots.give_back(use->slot);
     t_.service_uses.erase(Nibbles(id));
   }
@@ -260,8 +272,9 @@ class Compiler {
     const auto old = known ? *known : nullptr;
     clear_fault("routes", change.id, Cause::itself);
     if (!change.now) {
-      if (old) remove_route(*old);
-      return;
+      if (!old) return;
+      remove_route(*old);
+      return t_.route_slots.give_back(old->route.own_chain);
     }
     const auto now = model::read<model::Route>(*change.now);
     auto compiled = compile_route(now, source_, t_.patterns);
@@ -269,6 +282,7 @@ class Compiler {
       return report({source_, "routes", now.id, now.name.value_or(""), now.updated_at * 1000}, Cause::itself,
                     std::move(compiled.error().message));
     if (old) remove_route(*old);
+    (*compiled)->route.own_chain = old ? old->route.own_chain : t_.route_slots.take();
     add_route(std::move(*compiled));
   }
 
@@ -276,7 +290,7 @@ class Compiler {
     bool active = true;
     if (route->service) {
       auto& use = t_.service_uses.edit(Nibbles(*route->service));
-      if (use.slot == no_slot) use.slot = t_.service_slots.take();
+      if (use.slot == no_slot) use.slot = take_service_slot(*route->service);
       use.routes++;
       active = use.enabled;
       route->route.service = use.slot;
@@ -285,10 +299,12 @@ class Compiler {
     }
     t_.routes.edit(Nibbles(route->route.origin.id)) = route;
     t_.route_count++;
+    if (t_.plugins.has_plugins_of_route(route->route.origin.id)) stale_routes_.insert(route->route.origin.id);
     if (active) t_.router.insert(route);
   }
 
   void remove_route(const CompiledRoute& route) {
+    put_route_chain(route, nullptr);
     bool active = true;
     if (route.service) {
       auto& use = t_.service_uses.edit(Nibbles(*route.service));
@@ -391,6 +407,75 @@ class Compiler {
     return backend;
   }
 
+  // --- plugins ---
+
+  void apply_plugin(const store::Change& change) {
+    const auto old = t_.plugins.find(change.id);
+    clear_fault("plugins", change.id, Cause::itself);
+    PluginPtr made;
+    if (change.now) {
+      const auto digest = digest_of(*change.now);
+      if (old && old->digest == digest) return;
+      const auto now = model::read<model::Plugin>(*change.now);
+      if (now.enabled) {
+        auto compiled = compile_plugin(now, digest, source_, find_kind_, *plugin_services_);
+        if (!compiled)
+          return report({source_, "plugins", now.id, now.instance_name.value_or(""), now.updated_at * 1000},
+                        Cause::itself, std::move(compiled.error().message));
+        made = std::move(*compiled);
+      }
+    }
+    if (old) {
+      mark_stale(*old);
+      t_.plugins.erase(*old);
+    }
+    if (made) {
+      mark_stale(*made);
+      t_.plugins.insert(made);
+    }
+  }
+
+  // Chains that the plugin may be in. Those of consumers are made per request.
+  void mark_stale(const PluginInstance& plugin) {
+    if (plugin.consumer) return;
+    if (plugin.route)
+      stale_routes_.insert(*plugin.route);
+    else if (plugin.service)
+      stale_services_.insert(*plugin.service);
+    else
+      global_is_stale_ = true;
+  }
+
+  // Makes stale chains anew, from what is in all to what is in one, when all else is final.
+  void settle_chains() {
+    const auto mark_route = [&](const Uuid& route) { return stale_routes_.insert(route), false; };
+    if (global_is_stale_) {
+      t_.chains.global = t_.plugins.global_chain();
+      for (const auto& id : t_.plugins.services()) stale_services_.insert(id);
+      t_.chains.routes_of_service.for_each(mark_route);
+    }
+    for (const auto& id : stale_services_) {
+      const auto* use = t_.service_uses.find(Nibbles(id));
+      if (!use) continue;
+      t_.chains.services.set(use->slot, t_.plugins.service_chain(id));
+      t_.chains.routes_of_service.for_each_under(Nibbles(id), mark_route);
+    }
+    for (const auto& id : stale_routes_)
+      if (const auto* route = t_.routes.find(Nibbles(id)))
+        put_route_chain(**route, t_.plugins.route_chain(id, (*route)->service));
+  }
+
+  void put_route_chain(const CompiledRoute& route, std::shared_ptr<const Chain> chain) {
+    const auto slot = route.route.own_chain;
+    if (!chain && !t_.chains.routes.at(slot)) return;
+    const auto key = id_bytes(route.service.value_or(Uuid{})) + id_bytes(route.route.origin.id);
+    if (chain)
+      t_.chains.routes_of_service.edit(Nibbles(key)) = route.route.origin.id;
+    else
+      t_.chains.routes_of_service.erase(Nibbles(key));
+    t_.chains.routes.set(slot, std::move(chain));
+  }
+
   // --- faults ---
 
   void report(const Origin& origin, Cause cause, std::string message) {
@@ -402,19 +487,29 @@ class Compiler {
   }
 
   std::string_view source_;
+  plugin::Services* plugin_services_;
+  FindKind find_kind_;
   std::uint64_t revision_;
   std::shared_ptr<Tables> tables_;
   Tables& t_;
   std::set<std::string> touched_names_;
   std::vector<std::string> left_names_;
   std::set<Uuid> left_services_;
+  std::set<Uuid> stale_services_, stale_routes_;  // whose chains must be made anew
+  bool global_is_stale_ = false;
   std::vector<Slot> changed_backends_;
 };
 
-SnapshotPtr compile(const SnapshotPtr& previous, const store::Changes& changes, std::string_view source) {
-  Compiler compiler(previous, source);
+SnapshotPtr compile_with(const SnapshotPtr& previous, const store::Changes& changes, std::string_view source,
+                         plugin::Services* services, FindKind find_kind) {
+  Compiler compiler(previous, source, services, find_kind);
   compiler.apply(changes);
   return compiler.finish();
+}
+
+SnapshotPtr compile(const SnapshotPtr& previous, const store::Changes& changes, std::string_view source,
+                    plugin::Services* plugins) {
+  return compile_with(previous, changes, source, plugins, plugin::find_kind);
 }
 
 }  // namespace weir::snapshot

@@ -35,6 +35,30 @@ const Service* Snapshot::find_service(const Uuid& id) const {
   return use ? service(use->slot) : nullptr;
 }
 
+const Chain* Snapshot::chain(const Route* route) const {
+  return tables_->chains.find(route);
+}
+
+bool Snapshot::has_plugins_of(const Uuid& consumer) const {
+  return tables_->plugins.has_plugins_of_consumer(consumer);
+}
+
+void Snapshot::chain_of(const Route* route, const Uuid& consumer, std::vector<const PluginInstance*>& out) const {
+  out.clear();
+  if (const auto* base = chain(route))
+    for (const auto& plugin : base->plugins) out.push_back(plugin.get());
+  const auto* of_route = route ? service(route->service) : nullptr;
+  tables_->plugins.merge_consumer(consumer, route ? &route->origin.id : nullptr,
+                                  of_route ? &of_route->origin.id : nullptr, out);
+}
+
+std::size_t Snapshot::plugins() const {
+  return tables_->plugins.size();
+}
+std::size_t Snapshot::plugins_of_kind(std::string_view kind) const {
+  return tables_->plugins.size_of_kind(kind);
+}
+
 Slot Snapshot::backend_slots() const {
   return tables_->backend_slots.end();
 }

@@ -68,6 +68,7 @@ enum class PathHandling : std::uint8_t { v0, v1 };
 struct Route {
   Origin origin;
   Slot service = no_slot;          // no_slot: none; answered 503
+  Slot own_chain = no_slot;        // where Snapshot::chain() finds its own plugins, if it has some
   bool http = true, https = true;  // its protocols
   std::uint16_t https_redirect_status_code = 426;
   bool strip_path = true, preserve_host = false;

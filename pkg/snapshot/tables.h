@@ -1,8 +1,9 @@
 // What a Snapshot is made of. All of it is persistent: copying Tables costs a few dozen references.
 //
 // Two kinds of slots make objects independent of each other: a route holds the slot of its service's id, a service the
-// slot of its host's name. Slots are taken as soon as somebody refers to them, so what stands behind one may come,
-// change and go without a change to those who refer to it.
+// slot of its host's name. A third kind leads from a route to the plugins that it has of its own. Slots are taken as
+// soon as somebody refers to them, so what stands behind one may come, change and go without a change to those who
+// refer to it.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -10,12 +11,17 @@
 #include <string>
 
 #include "snapshot/compiled_route.h"
+#include "snapshot/plugin_table.h"
 #include "snapshot/radix.h"
 #include "snapshot/router.h"
 #include "snapshot/slots.h"
 #include "snapshot/snapshot.h"
 
 namespace weir::snapshot {
+
+// compile() with kinds of plugins that somebody else names: for tests.
+SnapshotPtr compile_with(const SnapshotPtr& previous, const store::Changes& changes, std::string_view source,
+                         plugin::Services* services, FindKind find_kind);
 
 using RoutePtr = std::shared_ptr<const CompiledRoute>;
 
@@ -49,6 +55,10 @@ struct Snapshot::Tables {
   Patterns patterns;
   Radix<RoutePtr> routes;             // by id
   Radix<RoutePtr> routes_of_service;  // by service id, route id
+  SlotPool route_slots;
+
+  PluginTable plugins;
+  ChainTable chains;
 
   Radix<ServiceUse> service_uses;  // by id
   SlotTable<Service> services;
