@@ -1,7 +1,7 @@
 // The Admin API (Kong 3.9's): endpoints generated from the entity declarations, and the few special ones.
 //
-// Control thread only. Reads and writes entities through store::Store; what it shows of traffic and how a change
-// reaches the workers it gets through Node, which the gateway implements.
+// Called on the control thread. Entities it reads and writes through store::Store on the store's thread; what it shows
+// of traffic and how a change reaches the workers it gets through Node, which the gateway implements.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -57,7 +57,8 @@ class Node {
 };
 
 // Where functions of endpoints run: entities are read and written on the store's thread (store/desk.h), what shows of
-// the node comes from the control thread. Both call their work at once in tests.
+// the node comes from the control thread. Both call their work at once in tests. Work runs in the order in which it was
+// given. The store's thread must have ended before an Api is destroyed.
 struct Threads {
   using Work = std::move_only_function<void()>;
   std::function<void(Work)> on_store, on_control;
@@ -75,7 +76,7 @@ class Api {
  public:
   static std::unique_ptr<Api> make(store::Store&, Node&, Options, Threads);
   virtual ~Api() = default;
-  virtual void handle(Request, Respond) = 0;
+  virtual void handle(Request, Respond) = 0;  // control thread; respond is called there too
 };
 
 // The status listener: /status, /status/ready, /metrics, /upstreams/{u}/health; nothing that writes but draining.

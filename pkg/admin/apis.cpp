@@ -173,7 +173,7 @@ class Apis {
   }
 
   // Whether another entity has this name. Asked before the first of two writes, so that neither is done in vain: nobody
-  // else writes in between (control thread).
+  // else writes in between (store's thread).
   Outcome<bool> taken(const model::Schema& schema, const Object& entity) const {
     const auto& name = entity.at("name");
     if (name.is_null()) return false;

@@ -153,7 +153,7 @@ TEST_F(Apis, list_all_routes_that_an_api_could_be) {
 TEST_F(Apis, cannot_be_written_without_a_database) {
   Options options;
   options.database_off = true;
-  const auto off = Api::make(*store, node, options);
+  const auto off = Api::make(*store, node, options, inline_threads());
   const auto reply = ask(*off, "POST", "/apis", R"({"name":"x","hosts":"x.com","upstream_url":"http://h"})", json_type);
   EXPECT_EQ(reply.status, 405u);
   EXPECT_EQ(reply.json().at("code"), 12);

@@ -51,6 +51,11 @@ Answer not_found() {
   return answer_message(404, "Not found");
 }
 
+Operation on_control(Operation operation) {
+  operation.on_control = true;
+  return operation;
+}
+
 std::string Endpoint::allow() const {
   std::vector<std::string_view> names{"OPTIONS"};
   for (const auto& [method, operation] : operations) {

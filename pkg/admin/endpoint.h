@@ -1,7 +1,7 @@
 // What an endpoint of the Admin API is: a path, its methods, and a function that answers.
 //
-// A function gets one request taken apart and gives an answer as a value; writing it to the client, and waiting until a
-// change is in force, is done for it (api.cpp).
+// A function gets one request taken apart and gives an answer as a value; bringing it to the right thread, writing the
+// answer to the client, and waiting until a change is in force, is done for it (api.cpp).
 #pragma once
 #include <functional>
 #include <map>
@@ -33,6 +33,9 @@ struct Call {
 struct Answer {
   Response response;
   store::Changes changes = {};  // must be in force before the client sees the answer
+  // When set, the answer is what this gives, now or later, and the response above is not used. Runs on the control
+  // thread: for what needs the store's rows and then the node, or the workers.
+  std::function<void(std::function<void(Answer)> done)> then = {};
 };
 
 Answer answer_json(unsigned status, const boost::json::value& body);
@@ -49,7 +52,9 @@ struct Operation {
   std::string gives;                    // component schema of the answer; empty: any object
   unsigned status = 200;                // of success
   std::vector<std::string> query = {};  // names of query parameters
+  bool on_control = false;              // runs on the control thread; else on the store's
 };
+Operation on_control(Operation);  // the same, run there: for what shows the node and touches no entity
 
 struct Endpoint {
   std::string path;                                          // "/services/{services}/routes"

@@ -429,7 +429,7 @@ TEST_F(Entities, refuse_writes_without_a_database) {
   post("/services", R"({"name":"s","host":"h"})");
   Options options;
   options.database_off = true;
-  const auto off = Api::make(*store, node, options);
+  const auto off = Api::make(*store, node, options, inline_threads());
   struct Case {
     std::string method, path, message;
   };

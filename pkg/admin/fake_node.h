@@ -11,7 +11,7 @@
 
 namespace weir::admin {
 
-class FakeNode final : public Node {
+class FakeNode : public Node {
  public:
   void apply(store::Changes changes, std::function<void()> adopted) override {
     ++applied;
@@ -35,10 +35,20 @@ class FakeNode final : public Node {
   model::Object configuration() const override { return {{"database", "sqlite"}, {"pg_password", "******"}}; }
   std::string node_id() const override { return "11111111-2222-3333-4444-555555555555"; }
   std::string configuration_hash() const override { return std::string(32, '0'); }
+  bool database_reachable() const override { return reachable; }
+  void cached(std::string key, std::function<void(std::optional<boost::json::value>)> done) override {
+    const auto found = cache.find(key);
+    done(found == cache.end() ? std::nullopt : std::optional(found->second));
+  }
+  void drop_cached(std::optional<std::string> key, std::function<void()> done) override {
+    key ? static_cast<void>(cache.erase(*key)) : cache.clear();
+    done();
+  }
 
   int applied = 0;
   store::Changes last_changes;
-  bool hold = false, draining = false;
+  bool hold = false, draining = false, reachable = true;
+  std::map<std::string, boost::json::value> cache;
   std::vector<std::function<void()>> held;
   std::optional<std::string> not_ready;
   std::vector<store::Fault> faults;
@@ -47,9 +57,15 @@ class FakeNode final : public Node {
   snapshot::SnapshotPtr snapshot_;
 };
 
+// Runs everything at once, as if the store had no thread of its own.
+inline Threads inline_threads() {
+  const auto now = [](Threads::Work work) { work(); };
+  return {now, now};
+}
+
 struct Reply {
   unsigned status = 0;
-  std::vector<std::pair<std::string, std::string>> headers;
+  Headers headers;
   std::string body;
 
   boost::json::value json() const {
@@ -70,7 +86,6 @@ struct Reply {
   }
 };
 
-using Headers = std::vector<std::pair<std::string, std::string>>;
 inline const Headers json_type{{"Content-Type", "application/json"}};
 inline const Headers form_type{{"Content-Type", "application/x-www-form-urlencoded"}};
 
@@ -81,7 +96,7 @@ class ApiTest : public testing::Test {
     auto opened = store::open_sqlite(":memory:");
     EXPECT_TRUE(opened) << (opened ? "" : opened.error().message);
     store = std::move(*opened);
-    api = Api::make(*store, node, {});
+    api = Api::make(*store, node, {}, inline_threads());
   }
 
   static Reply ask(Api& api, std::string method, std::string_view target, std::string body = "", Headers headers = {}) {

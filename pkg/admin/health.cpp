@@ -99,26 +99,43 @@ Object of_balancer(const Context& context, const Uuid& upstream, const std::vect
   return {{"data", data}, {"next", nullptr}, {"node_id", context.node.node_id()}};
 }
 
+// What the store holds of an upstream; the rest is known on the control thread.
+struct Rows {
+  Uuid id;
+  std::string name;
+  std::vector<Object> targets;
+  bool whole = false;  // the balancer as one
+};
+
+Answer show_rows(const Context& context, const Rows& rows) {
+  const auto snapshot = context.node.snapshot();
+  const auto* backend = snapshot ? snapshot->find_backend(rows.name) : nullptr;
+  std::vector<TargetHealth> targets;
+  for (const auto& entity : rows.targets) targets.push_back(judge_target(context, backend, entity));
+  if (rows.whole) return answer_json(200, of_balancer(context, rows.id, targets));
+  json::array data;
+  for (auto& target : targets) {
+    target.entity["health"] = target.health;
+    target.entity["data"] = std::move(target.data);
+    data.push_back(std::move(target.entity));
+  }
+  return answer_json(200, Object{{"data", std::move(data)}, {"next", nullptr}, {"node_id", context.node.node_id()}});
+}
+
 Answer show_health(const Context& context, const Call& call) {
   const auto upstream = find(context, model::schema<model::Upstream>(), call.params[0]);
   if (!upstream) return answer_problem(upstream.error());
   if (!*upstream) return not_found();
   const auto id = id_of(**upstream);
-  const auto entities = all_targets(context, id);
-  if (!entities) return answer_problem(entities.error());
-  const auto snapshot = context.node.snapshot();
-  const auto* backend = snapshot ? snapshot->find_backend(std::string((*upstream)->at("name").get_string())) : nullptr;
-  std::vector<TargetHealth> targets;
-  for (const auto& entity : *entities) targets.push_back(judge_target(context, backend, entity));
+  auto targets = all_targets(context, id);
+  if (!targets) return answer_problem(targets.error());
   const auto* whole = call.arg("balancer_health");
-  if (whole && (*whole == "1" || *whole == "true")) return answer_json(200, of_balancer(context, id, targets));
-  json::array rows;
-  for (auto& target : targets) {
-    target.entity["health"] = target.health;
-    target.entity["data"] = std::move(target.data);
-    rows.push_back(std::move(target.entity));
-  }
-  return answer_json(200, Object{{"data", std::move(rows)}, {"next", nullptr}, {"node_id", context.node.node_id()}});
+  const auto rows =
+      std::make_shared<const Rows>(Rows{id, std::string((*upstream)->at("name").get_string()), std::move(*targets),
+                                        whole && (*whole == "1" || *whole == "true")});
+  Answer answer;
+  answer.then = [&context, rows](const auto& done) { done(show_rows(context, *rows)); };
+  return answer;
 }
 
 }  // namespace

@@ -20,9 +20,11 @@ class io_context;
 
 namespace weir::admin {
 
+using Headers = std::vector<std::pair<std::string, std::string>>;
+
 struct Request {
   std::string method, path, query;  // path still percent-encoded; query without "?"
-  std::vector<std::pair<std::string, std::string>> headers;
+  Headers headers;
   std::string body;
   std::string peer;  // client address
   // Runs work on the control thread after a delay, unless the token it returns is dropped before. Set by HttpServer.
@@ -34,7 +36,7 @@ struct Request {
 
 struct Response {
   unsigned status = 200;
-  std::vector<std::pair<std::string, std::string>> headers;
+  Headers headers;
   std::string body;
 };
 

@@ -113,7 +113,7 @@ Answer show_status(const Context& context, const Call& call) {
   if (context.options.database_off)
     body["configuration_hash"] = context.node.configuration_hash();
   else
-    body["database"] = Object{{"reachable", context.store.reachable()}};
+    body["database"] = Object{{"reachable", context.node.database_reachable()}};
   return answer_json(200, body);
 }
 
@@ -139,30 +139,30 @@ Answer set_ready(const Context& context, const Call& call) {
 
 void add_node(Table& table, const Context& context) {
   table.add("GET", "/",
-            {[&context](const Call& call) { return show_node(context, call); },
-             "What this node is, and its effective settings", "", ""});
+            on_control({[&context](const Call& call) { return show_node(context, call); },
+                        "What this node is, and its effective settings", "", ""}));
 }
 
 void add_status(Table& table, const Context& context) {
   table.add("GET", "/status",
-            {[&context](const Call& call) { return show_status(context, call); },
-             "Memory, connections, store, and faulty entities",
-             "",
-             "",
-             200,
-             {"unit", "scale"}});
+            on_control({[&context](const Call& call) { return show_status(context, call); },
+                        "Memory, connections, store, and faulty entities",
+                        "",
+                        "",
+                        200,
+                        {"unit", "scale"}}));
   table.add("GET", "/metrics",
-            {[&context](const Call& call) { return show_metrics(context, call); }, "Metrics in Prometheus' text format",
-             "", "text"});
+            on_control({[&context](const Call& call) { return show_metrics(context, call); },
+                        "Metrics in Prometheus' text format", "", "text"}));
 }
 
 void add_ready(Table& table, const Context& context) {
   table.add("GET", "/status/ready",
-            {[&context](const Call& call) { return show_ready(context, call); }, "Whether this node can take traffic",
-             "", ""});
+            on_control({[&context](const Call& call) { return show_ready(context, call); },
+                        "Whether this node can take traffic", "", ""}));
   table.add("POST", "/status/ready",
-            {[&context](const Call& call) { return set_ready(context, call); },
-             "Take this node out of traffic: status=draining", "draining", "", 204});
+            on_control({[&context](const Call& call) { return set_ready(context, call); },
+                        "Take this node out of traffic: status=draining", "draining", "", 204}));
 }
 
 }  // namespace weir::admin

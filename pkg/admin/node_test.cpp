@@ -35,12 +35,15 @@ TEST_F(NodeEndpoints, show_status_and_faults) {
   EXPECT_EQ(get("/status?scale=99").status, 400u);
   Options off;
   off.database_off = true;
-  EXPECT_EQ(ask(*Api::make(*store, node, off), "GET", "/status").json().at("configuration_hash").as_string(),
+  EXPECT_EQ(ask(*Api::make(*store, node, off, inline_threads()), "GET", "/status")
+                .json()
+                .at("configuration_hash")
+                .as_string(),
             std::string(32, '0'));
 }
 
 TEST_F(NodeEndpoints, tell_readiness_on_the_status_listener_only) {
-  const auto status = make_status(*store, node, {});
+  const auto status = make_status(*store, node, {}, inline_threads());
   EXPECT_EQ(get("/status/ready").status, 404u);
   EXPECT_EQ(ask(*status, "GET", "/status/ready").body, R"({"message":"ready"})");
   node.not_ready = "router builds not yet complete";
@@ -55,7 +58,7 @@ TEST_F(NodeEndpoints, tell_readiness_on_the_status_listener_only) {
 }
 
 TEST_F(NodeEndpoints, serve_metrics_on_both_listeners) {
-  const auto status = make_status(*store, node, {});
+  const auto status = make_status(*store, node, {}, inline_threads());
   for (auto* served : {api.get(), status.get()}) {
     const auto reply = ask(*served, "GET", "/metrics");
     EXPECT_EQ(reply.body, "weir_up 1\n");
@@ -90,7 +93,7 @@ TEST_F(NodeEndpoints, show_addresses_of_an_upstreams_targets) {
   EXPECT_EQ(whole.at("balancer_health"), "HEALTHY");
   EXPECT_EQ(whole.at("details").at("hosts").as_array().size(), 3u);
   EXPECT_EQ(get("/upstreams/none/health").status, 404u);
-  EXPECT_EQ(ask(*make_status(*store, node, {}), "GET", "/upstreams/u/health").status, 200u);
+  EXPECT_EQ(ask(*make_status(*store, node, {}, inline_threads()), "GET", "/upstreams/u/health").status, 200u);
 }
 
 TEST_F(NodeEndpoints, describe_entities) {

@@ -159,8 +159,9 @@ Answer show_document(const Table& table, const Context& context) {
 }  // namespace
 
 void add_openapi(Table& table, const Context& context) {
-  table.add("GET", "/openapi.json",
-            {[&table, &context](const Call&) { return show_document(table, context); }, "This document", "", ""});
+  table.add(
+      "GET", "/openapi.json",
+      on_control({[&table, &context](const Call&) { return show_document(table, context); }, "This document", "", ""}));
 }
 
 }  // namespace weir::admin
