@@ -130,7 +130,7 @@ void Database::close() {
   handle_ = nullptr;
 }
 
-Result<Database> Database::open(const std::string& path) {
+Result<Database> Database::open(const std::string& path, bool foreign_keys) {
   const bool in_memory = path == ":memory:";
   if (!in_memory)
     if (auto made = make_file(path); !made) return std::unexpected(std::move(made.error()));
@@ -150,12 +150,12 @@ Result<Database> Database::open(const std::string& path) {
   // A hostile schema in a copied file must not run anything of ours.
   sqlite3_db_config(db.handle_, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   const std::string pragmas = fmt::format(
-      "PRAGMA foreign_keys=ON;"
+      "PRAGMA foreign_keys={};"
       "PRAGMA journal_mode=WAL;"
       "PRAGMA synchronous=FULL;"  // WAL syncs at each commit only with FULL
       "PRAGMA journal_size_limit={};"
       "PRAGMA temp_store=MEMORY;",
-      wal_bytes_max);
+      foreign_keys ? "ON" : "OFF", wal_bytes_max);
   if (auto set = db.execute(pragmas); !set) return fail("{}", db.explain(set.error()));
   return db;
 }

@@ -65,7 +65,7 @@ class Database {
   ~Database();
 
   // Opens or makes the file (mode 0600) and sets the pragmas: WAL, every commit synced, foreign keys kept.
-  static Result<Database> open(const std::string& path);
+  static Result<Database> open(const std::string& path, bool foreign_keys = true);
 
   // The statement for this text, prepared once. A statement in use twice at a time is a broken invariant.
   Sql<Statement> prepare(const std::string& sql);

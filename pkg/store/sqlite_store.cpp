@@ -58,6 +58,10 @@ std::string tag_pattern(std::string_view tag) {
   return json::serialize(json::value(tag));
 }
 
+void note_left_out(const Table& table, std::string_view id, const Error& error) {
+  log::warn("a row was left out of a list", {{"table", table.name()}, {"id", id}, {"error", error.message}});
+}
+
 std::string list_sql(const Table& table, const PageQuery& query) {
   std::string where;
   const auto add = [&](std::string_view condition) {
@@ -79,8 +83,9 @@ std::string list_sql(const Table& table, const PageQuery& query) {
 
 }  // namespace
 
-Result<std::unique_ptr<Store>> open_sqlite(const std::string& path, std::string_view source_name) {
-  auto db = Database::open(path);
+Result<std::unique_ptr<Store>> open_sqlite(const std::string& path, std::string_view source_name,
+                                           References references) {
+  auto db = Database::open(path, references == References::kept);
   if (!db) return std::unexpected(std::move(db.error()));
   if (auto good = check_file(*db); !good) return std::unexpected(std::move(good.error()));
   if (auto migrated = migrate(*db); !migrated) return std::unexpected(std::move(migrated.error()));
@@ -117,8 +122,10 @@ Result<void> SqliteStore::load(const std::function<void(const Schema&, Object)>&
   // One read transaction: parents and children of the same moment.
   auto transaction = Transaction::begin(db_, false);
   if (!transaction) return fail("{}", db_.explain(transaction.error()));
-  for (const auto& table : tables())
+  for (const auto& table : tables()) {
+    if (!table.schema().core()) continue;
     if (auto loaded = load_table(table, each, faulty); !loaded) return loaded;
+  }
   return {};
 }
 
@@ -142,14 +149,20 @@ Outcome<std::optional<Object>> SqliteStore::find(const Schema& schema, const Uui
   return first_row(table, *query);
 }
 
+// A unique field is found by its index, which begins with the workspace.
+std::string SqliteStore::where(const Table& table, const model::Field& field) const {
+  const auto* column = table.column_of(field);
+  return fmt::format("{} WHERE {}\"{}\" = ?1", table.select(), field.unique ? "ws_id = ?3 AND " : "", column->name);
+}
+
 Outcome<std::optional<Object>> SqliteStore::find_by(const Schema& schema, std::string_view field,
                                                     std::string_view value, const Uuid* parent) {
   const auto& table = table_of(schema);
   const auto* declared = schema.field(field);
   WEIR_ASSERT(declared != nullptr && declared->type == model::Type::string);
-  auto sql = fmt::format("{} WHERE \"{}\" = ?1", table.select(), declared->name);
+  auto sql = where(table, *declared);
   std::string parent_id;  // narrows only what is unique below a parent; a unique name says it all by itself
-  if (parent != nullptr)
+  if (parent != nullptr && !declared->unique)
     for (const auto& key : schema.fields())
       if (key.type == model::Type::foreign && key.cascade) {
         sql += fmt::format(" AND \"{}_id\" = ?2", key.name);
@@ -159,7 +172,31 @@ Outcome<std::optional<Object>> SqliteStore::find_by(const Schema& schema, std::s
   if (!query) return std::unexpected(failed(query.error()));
   query->bind(1, value);
   if (!parent_id.empty()) query->bind(2, parent_id);
+  if (declared->unique) query->bind(3, workspace_);
   return first_row(table, *query);
+}
+
+Outcome<std::vector<Object>> SqliteStore::find_all(const Schema& schema, std::string_view field,
+                                                   std::string_view value) {
+  const auto& table = table_of(schema);
+  const auto* declared = schema.field(field);
+  WEIR_ASSERT(declared != nullptr &&
+              (declared->unique || declared->automatic == model::Auto::uuid || declared->type == model::Type::foreign));
+  auto query = db_.prepare(where(table, *declared) + " ORDER BY id");
+  if (!query) return std::unexpected(failed(query.error()));
+  query->bind(1, value);
+  if (declared->unique) query->bind(3, workspace_);
+  std::vector<Object> out;
+  for (;;) {
+    auto row = query->step();
+    if (!row) return std::unexpected(failed(row.error()));
+    if (!*row) return out;
+    // One damaged row does not hide the others.
+    if (auto entity = table.read(*query))
+      out.push_back(std::move(*entity));
+    else
+      note_left_out(table, query->text(0), entity.error());
+  }
 }
 
 Outcome<Page> SqliteStore::page(const Schema& schema, const PageQuery& asked) {
@@ -203,8 +240,7 @@ Outcome<Page> SqliteStore::page(const Schema& schema, const PageQuery& asked) {
     if (auto entity = table.read(*query))
       page.rows.push_back(std::move(*entity));
     else
-      log::warn("a row was left out of a list",
-                {{"table", table.name()}, {"id", last}, {"error", entity.error().message}});
+      note_left_out(table, last, entity.error());
   }
   page.next_offset =
       counted ? std::to_string(skipped + static_cast<std::int64_t>(size)) : print_offset({json::value(last)});

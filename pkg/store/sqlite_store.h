@@ -1,5 +1,6 @@
 // The Store on one SQLite file. Reading is in sqlite_store.cpp, writing in sqlite_write.cpp.
 #pragma once
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -20,6 +21,7 @@ class SqliteStore final : public Store {
   Outcome<std::optional<Object>> find(const Schema&, const Uuid& id) override;
   Outcome<std::optional<Object>> find_by(const Schema&, std::string_view field, std::string_view value,
                                          const Uuid* parent) override;
+  Outcome<std::vector<Object>> find_all(const Schema&, std::string_view field, std::string_view value) override;
   Outcome<Page> page(const Schema&, const PageQuery&) override;
   Outcome<TagPage> tags(const std::optional<std::string>& tag, std::size_t size, std::string_view offset) override;
   bool reachable() override;
@@ -38,6 +40,7 @@ class SqliteStore final : public Store {
   struct Held;  // what replace_all found
 
   model::Problem failed(const SqlError&) const;
+  std::string where(const Table&, const model::Field&) const;  // the statement of find_by and find_all
   Outcome<std::optional<Object>> first_row(const Table&, Statement&);
   Result<void> load_table(const Table&, const std::function<void(const Schema&, Object)>& each,
                           const std::function<void(Fault)>& faulty);
@@ -45,6 +48,7 @@ class SqliteStore final : public Store {
   // Runs `work` in a write transaction and commits when it returns a value.
   template <class T, class Work>
   Outcome<T> write(Work work);
+  std::optional<Object> before(const Schema&, std::string_view id);
   Outcome<void> put(const Table&, const std::string& sql, const Object& entity);
   Outcome<void> put_existing(const Table&, const Object& entity);
   Outcome<void> erase(const Table&, std::string_view id, Changes&);

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <boost/json.hpp>
 
+#include "store/cache_keys.h"
 #include "store/same.h"
 #include "store/sqlite_store.h"
 
@@ -20,11 +21,13 @@ Uuid uuid_of(std::string_view id) {
   return Uuid::parse(id).value_or(Uuid{});
 }
 
-Change change(const Schema& schema, const Object& entity) {
-  return {&schema, uuid_of(id_of(entity)), entity};
+// before: null when it is new, or cannot be read.
+Change change(const Schema& schema, const Object* before, const Object& entity) {
+  return {&schema, uuid_of(id_of(entity)), entity, cache_keys(schema, before, &entity)};
 }
-Change deletion(const Schema& schema, std::string_view id) {
-  return {&schema, uuid_of(id), std::nullopt};
+Change deletion(const Schema& schema, std::string_view id, const Object* before) {
+  const Object only_id{{"id", id}};
+  return {&schema, uuid_of(id), std::nullopt, cache_keys(schema, before != nullptr ? before : &only_id, nullptr)};
 }
 
 }  // namespace
@@ -56,26 +59,35 @@ Outcome<void> SqliteStore::put_existing(const Table& table, const Object& entity
   return {};
 }
 
+// The row as it is before a write, for its cache keys; nothing when it is not there or cannot be read, in which case it
+// is replaced like any other.
+std::optional<Object> SqliteStore::before(const Schema& schema, std::string_view id) {
+  auto held = find(schema, uuid_of(id));
+  return held ? std::move(*held) : std::nullopt;
+}
+
 Outcome<Written> SqliteStore::insert(const Schema& schema, const Object& entity) {
   return write<Written>([&]() -> Outcome<Written> {
     const auto& table = table_of(schema);
     if (auto done = put(table, table.insert(), entity); !done) return std::unexpected(std::move(done.error()));
-    return Written{entity, {change(schema, entity)}};
+    return Written{entity, {change(schema, nullptr, entity)}};
   });
 }
 
 Outcome<Written> SqliteStore::update(const Schema& schema, const Object& entity) {
   return write<Written>([&]() -> Outcome<Written> {
+    const auto held = before(schema, id_of(entity));
     if (auto done = put_existing(table_of(schema), entity); !done) return std::unexpected(std::move(done.error()));
-    return Written{entity, {change(schema, entity)}};
+    return Written{entity, {change(schema, held ? &*held : nullptr, entity)}};
   });
 }
 
 Outcome<Written> SqliteStore::upsert(const Schema& schema, const Object& entity) {
   return write<Written>([&]() -> Outcome<Written> {
     const auto& table = table_of(schema);
+    const auto held = before(schema, id_of(entity));
     if (auto done = put(table, table.upsert(), entity); !done) return std::unexpected(std::move(done.error()));
-    return Written{entity, {change(schema, entity)}};
+    return Written{entity, {change(schema, held ? &*held : nullptr, entity)}};
   });
 }
 
@@ -86,7 +98,7 @@ Outcome<Changes> SqliteStore::insert_all(const std::vector<std::pair<const Schem
     for (const auto& [schema, entity] : entities) {
       const auto& table = table_of(*schema);
       if (auto done = put(table, table.insert(), entity); !done) return std::unexpected(std::move(done.error()));
-      changes.push_back(change(*schema, entity));
+      changes.push_back(change(*schema, nullptr, entity));
     }
     return changes;
   });
@@ -97,13 +109,12 @@ Outcome<Changes> SqliteStore::upsert_all(const std::vector<std::pair<const Schem
     Changes changes;
     for (const auto& [schema, entity] : entities) {
       const auto& table = table_of(*schema);
-      auto held = find(*schema, uuid_of(id_of(entity)));
-      // A row that cannot be read is replaced like any other.
-      const Object* row = held && *held ? &**held : nullptr;
+      const auto held = before(*schema, id_of(entity));
+      const Object* row = held ? &*held : nullptr;
       if (row != nullptr && same_but_times(*schema, *row, entity)) continue;
       const Object now = row != nullptr ? with_held_times(*schema, *row, entity) : entity;
       if (auto done = put(table, table.upsert(), now); !done) return std::unexpected(std::move(done.error()));
-      changes.push_back(change(*schema, now));
+      changes.push_back(change(*schema, row, now));
     }
     return changes;
   });
@@ -118,8 +129,8 @@ Outcome<Changes> SqliteStore::remove(const Schema& schema, const Uuid& id) {
   });
 }
 
-// SQLite deletes the children by ON DELETE CASCADE; they are listed before, because those who follow changes must hear
-// of each of them.
+// The children are deleted one by one, although SQLite knows ON DELETE CASCADE: those who follow changes must hear of
+// each of them, and a store without checked references has nobody else to do it.
 Outcome<void> SqliteStore::erase_children(const Table& parent, std::string_view id, Changes& changes) {
   for (const auto& child : tables()) {
     for (const auto& field : child.schema().fields()) {
@@ -136,17 +147,16 @@ Outcome<void> SqliteStore::erase_children(const Table& parent, std::string_view 
           ids.emplace_back(query->text(0));
         }
       }
-      for (const auto& child_id : ids) {
-        if (auto done = erase_children(child, child_id, changes); !done) return done;
-        changes.push_back(deletion(child.schema(), child_id));
-      }
+      for (const auto& child_id : ids)
+        if (auto done = erase(child, child_id, changes); !done) return done;
     }
   }
   return {};
 }
 
 Outcome<void> SqliteStore::erase(const Table& table, std::string_view id, Changes& changes) {
-  if (auto listed = erase_children(table, id, changes); !listed) return listed;
+  if (auto done = erase_children(table, id, changes); !done) return done;
+  const auto held = before(table.schema(), id);
   auto statement = db_.prepare(fmt::format("DELETE FROM \"{}\" WHERE id = ?1", table.name()));
   if (!statement) return std::unexpected(failed(statement.error()));
   statement->bind(1, id);
@@ -155,7 +165,7 @@ Outcome<void> SqliteStore::erase(const Table& table, std::string_view id, Change
       return std::unexpected(still_referenced(table, id, done.error()));
     return std::unexpected(failed(done.error()));
   }
-  if (db_.changed_rows() > 0) changes.push_back(deletion(table.schema(), id));
+  if (db_.changed_rows() > 0) changes.push_back(deletion(table.schema(), id, held ? &*held : nullptr));
   return {};
 }
 
@@ -211,20 +221,21 @@ Outcome<Changes> SqliteStore::replace_all(const std::vector<std::pair<const Sche
     struct Wanted {
       Object entity;
       bool is_new;
+      const Object* before;
     };
     std::unordered_map<const Schema*, std::vector<Wanted>> wanted;
     for (const auto& [schema, entity] : entities) {
       auto& rows = held->rows[schema];
       const auto row = rows.find(id_of(entity));
       if (row == rows.end()) {
-        wanted[schema].push_back({entity, true});
+        wanted[schema].push_back({entity, true, nullptr});
         continue;
       }
       if (row->second.wanted) return std::unexpected(model::primary_key_violation(id_of(entity)));
       row->second.wanted = true;
-      if (row->second.readable && same_but_times(*schema, row->second.entity, entity)) continue;
-      wanted[schema].push_back(
-          {row->second.readable ? with_held_times(*schema, row->second.entity, entity) : entity, false});
+      const Object* before = row->second.readable ? &row->second.entity : nullptr;
+      if (before != nullptr && same_but_times(*schema, *before, entity)) continue;
+      wanted[schema].push_back({before != nullptr ? with_held_times(*schema, *before, entity) : entity, false, before});
     }
     for (const auto& table : tables()) {
       for (const auto& row : wanted[&table.schema()])
@@ -243,7 +254,7 @@ Outcome<Changes> SqliteStore::replace_all(const std::vector<std::pair<const Sche
       for (auto& row : wanted[&table.schema()]) {
         auto done = row.is_new ? put(table, table.insert(), row.entity) : put_existing(table, row.entity);
         if (!done) return std::unexpected(std::move(done.error()));
-        changes.push_back(change(table.schema(), row.entity));
+        changes.push_back(change(table.schema(), row.before, row.entity));
       }
     }
     const auto all = tables();

@@ -45,7 +45,8 @@ class Source {
   virtual ~Source() = default;
   // "sqlite", "file", "postgres", "kube": part of every entity's origin.
   virtual std::string_view name() const = 0;
-  // Calls `each` for every entity, parents before children; faulty ones go to `faulty` instead.
+  // Calls `each` for every entity of a schema that is core(), parents before children; faulty ones go to `faulty`
+  // instead. The others may be millions: they are read by find_all() and page().
   virtual Result<void> load(const std::function<void(const Schema&, Object)>& each,
                             const std::function<void(Fault)>& faulty) = 0;
 };
@@ -85,6 +86,9 @@ class Store : public Source {
   // By a unique text field ("name"). Targets: by their upstream and "target"; see parent.
   virtual Outcome<std::optional<Object>> find_by(const Schema&, std::string_view field, std::string_view value,
                                                  const Uuid* parent = nullptr) = 0;
+  // All rows whose `field` is `value`, in id order; what a LookupKey asks for. field: "id", a unique text field, or a
+  // foreign field (value: the id of the parent). Rows that have run out (TTL) are left out.
+  virtual Outcome<std::vector<Object>> find_all(const Schema&, std::string_view field, std::string_view value) = 0;
   virtual Outcome<Page> page(const Schema&, const PageQuery&) = 0;
   virtual Outcome<TagPage> tags(const std::optional<std::string>& tag, std::size_t size, std::string_view offset) = 0;
 
@@ -105,7 +109,11 @@ class Store : public Source {
 
 // Opens or makes the database file, brings its tables up to date. path ":memory:" keeps nothing (database=off).
 // Errors name the file and the remedy: corrupt, read-only, newer than this version, not writable folder.
-Result<std::unique_ptr<Store>> open_sqlite(const std::string& path, std::string_view source_name = "sqlite");
+// references: whether rows must have their parents; a mirror of core entities holds plugins of consumers that it has
+// not.
+enum class References : bool { unchecked, kept };
+Result<std::unique_ptr<Store>> open_sqlite(const std::string& path, std::string_view source_name = "sqlite",
+                                           References references = References::kept);
 
 // A declarative file in Kong's format (_format_version "1.1", "2.1" or "3.0"), YAML or JSON by content.
 struct Declarative {

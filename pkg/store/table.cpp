@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <boost/json.hpp>
 
+#include "store/cache_keys.h"
+
 namespace weir::store {
 namespace {
 
@@ -240,24 +242,7 @@ std::string Table::add_column(const Column& column) const {
 }
 
 std::string Table::cache_key(const Object& entity, std::string_view workspace) const {
-  // Kong's form: name, five parts, workspace; seven fields, empty where nothing is.
-  std::string out = name();
-  std::size_t parts = 0;
-  for (const auto& part : schema_->cache_key()) {
-    out += ':';
-    parts++;
-    const auto* field = schema_->field(part);
-    const auto* value = entity.if_contains(part);
-    if (value == nullptr) continue;
-    if (field != nullptr && field->type == Type::foreign)
-      out += foreign_id(entity, part);
-    else if (value->is_string())
-      out += std::string_view(value->get_string());
-  }
-  out.append(5 - std::min<std::size_t>(parts, 5), ':');
-  out += ':';
-  out += workspace;
-  return out;
+  return store::cache_key(*schema_, entity).append(workspace);
 }
 
 void Table::bind(Statement& statement, const Object& entity, std::string_view workspace) const {
