@@ -145,7 +145,7 @@ class Apis {
   }
 
   Outcome<std::optional<Pair>> find_pair(const std::string& key) const {
-    auto route = find(context_, routes(), Key{Uuid::parse(key), key}, nullptr);
+    auto route = find(context_, routes(), Key{Uuid::parse(key), "name", key}, nullptr);
     if (!route) return std::unexpected(route.error());
     if (!*route || !is_api(**route)) return std::optional<Pair>();
     auto service = context_.store.find(services(), *foreign_id(**route, "service"));

@@ -3,9 +3,9 @@
 #include "admin/endpoint.h"
 #include "admin/lookup.h"
 #include "admin/paging.h"
+#include "admin/plugin_entity.h"
 #include "admin/uri.h"
 #include "base/result.h"
-#include "model/form.h"
 #include "model/schema.h"
 
 namespace weir::admin {
@@ -19,6 +19,11 @@ using model::Schema;
 
 template <class T>
 using OrAnswer = std::expected<T, Answer>;
+
+// Consumers, which may also be found by the id that they have elsewhere.
+bool has_custom_id(const Schema& schema) {
+  return schema.field("custom_id") != nullptr;
+}
 
 // Targets have no collection of their own, and PUT on them is PATCH.
 bool nested_only(const Schema& schema) {
@@ -42,6 +47,8 @@ class Collection {
         parent_(parent_field ? model::find_schema(parent_field->reference) : nullptr) {}
 
   Answer list(const Call& call) const {
+    if (const auto* custom_id = call.arg("custom_id"); custom_id && has_custom_id(schema_) && !parent_)
+      return list_one("custom_id", *custom_id);
     const auto parent = read_parent(call);
     if (!parent) return parent.error();
     auto query = read_page_query(call, !parent_);
@@ -54,8 +61,9 @@ class Collection {
     if (!page) return answer_problem(page.error());
     boost::json::array rows;
     for (const auto& row : page->rows) rows.push_back(shown(schema_, row));
-    const auto path = parent_ ? fmt::format("/{}/{}/{}", parent_->name(), call.raw_params[0], schema_.name())
-                              : fmt::format("/{}", schema_.name());
+    const auto path =
+        parent_ ? fmt::format("/{}/{}/{}", parent_->collection(), call.raw_params[0], schema_.nested_collection())
+                : fmt::format("/{}", schema_.collection());
     return answer_json(200, list_body(std::move(rows), page->next_offset, path, parent_ ? Query{} : kept_args(call)));
   }
 
@@ -63,9 +71,9 @@ class Collection {
     if (context_.options.database_off) return unsupported("create", schema_);
     const auto parent = read_parent(call);
     if (!parent) return parent.error();
-    auto input = read_input(call, *parent);
+    auto input = read_input(call, *parent, nullptr);
     if (!input) return input.error();
-    const auto entity = schema_.insert(std::move(*input), now());
+    const auto entity = checked(schema_.insert(std::move(*input), now()));
     if (!entity) return answer_problem(entity.error());
     return written(201, context_.store.insert(schema_, *entity));
   }
@@ -84,13 +92,13 @@ class Collection {
     const auto parent = read_parent(call);
     if (!parent) return parent.error();
     // As Kong does, without a look at the parent it had: PUT below another parent moves it there.
-    const auto found = read_member(call, std::nullopt);
+    const auto found = read_member(call, *parent, true);
     if (!found) return found.error();
-    auto input = read_input(call, *parent);
+    auto input = read_input(call, *parent, nullptr);
     if (!input) return input.error();
-    if (!found->key.id) (*input)[schema_.endpoint_key()] = found->key.value;
+    if (!found->key.id) (*input)[found->key.field] = found->key.value;
     const auto id = found->key.id ? *found->key.id : found->entity ? id_of(*found->entity) : Uuid::random();
-    const auto entity = schema_.upsert(std::move(*input), id, now());
+    const auto entity = checked(schema_.upsert(std::move(*input), id, now()));
     if (!entity) return answer_problem(entity.error());
     return written(200, context_.store.upsert(schema_, *entity));
   }
@@ -101,10 +109,10 @@ class Collection {
     if (!parent) return parent.error();
     const auto found = read_member(call, *parent);
     if (!found) return found.error();
-    if (!found->entity) return parent_ ? not_found() : answer_problem(missing(schema_, found->key));
-    auto input = read_input(call, std::nullopt);
+    if (!found->entity) return parent_ ? not_found() : answer_problem(missing(found->key));
+    auto input = read_input(call, std::nullopt, &*found->entity);
     if (!input) return input.error();
-    const auto entity = schema_.update(*found->entity, std::move(*input), now());
+    const auto entity = checked(schema_.update(*found->entity, std::move(*input), now()));
     if (!entity) return answer_problem(entity.error());
     return written(200, context_.store.update(schema_, *entity));
   }
@@ -138,22 +146,41 @@ class Collection {
     return Parent{parent_field_->name, id_of(**found)};
   }
 
-  OrAnswer<Member> read_member(const Call& call, const std::optional<Parent>& parent) const {
-    const auto key = read_key(schema_, call.params.back());
+  // anywhere: also one that belongs to another parent, when its key says which one it is.
+  OrAnswer<Member> read_member(const Call& call, const std::optional<Parent>& parent, bool anywhere = false) const {
+    const auto* below = parent ? &*parent : nullptr;
+    const auto key = read_key(schema_, call.params.back(), below);
     if (!key) return std::unexpected(answer_problem(key.error()));
-    auto found = find(context_, schema_, *key, parent ? &*parent : nullptr);
+    if (anywhere && (key->id || schema_.field(key->field)->unique)) below = nullptr;
+    auto found = find(context_, schema_, *key, below);
     if (!found) return std::unexpected(answer_problem(found.error()));
     return Member{*key, std::move(*found)};
   }
 
-  OrAnswer<Object> read_input(const Call& call, const std::optional<Parent>& parent) const {
+  OrAnswer<Object> read_input(const Call& call, const std::optional<Parent>& parent, const Object* before) const {
     auto body = read_body(call.request);
     if (!body) return std::unexpected(body.error());
-    if (body->form) model::infer(schema_, body->values);
+    if (body->form) infer(schema_, body->values, before);
     if (const auto resolved = resolve_foreign_keys(context_, schema_, body->values); !resolved)
       return std::unexpected(answer_problem(resolved.error()));
     if (parent) body->values[parent->field] = foreign_key(parent->id);
     return std::move(body->values);
+  }
+
+  // An entity that satisfies its schema, also held against those that it refers to.
+  Outcome<Object> checked(Outcome<Object> entity) const {
+    if (!entity) return entity;
+    if (const auto fits = check_attachment(context_, schema_, *entity); !fits) return std::unexpected(fits.error());
+    return entity;
+  }
+
+  Answer list_one(std::string_view field, const std::string& value) const {
+    if (value.empty()) return answer_message(400, fmt::format("{} must be an unempty string", field));
+    const auto found = context_.store.find_by(schema_, field, value);
+    if (!found) return answer_problem(found.error());
+    boost::json::array rows;
+    if (*found) rows.push_back(shown(schema_, **found));
+    return answer_json(200, list_body(std::move(rows), std::nullopt, {}, {}));
   }
 
   Answer written(unsigned status, Outcome<store::Written> result) const {
@@ -234,7 +261,7 @@ class ForeignMember {
   OrAnswer<Object> read_input(const Call& call) const {
     auto body = read_body(call.request);
     if (!body) return std::unexpected(body.error());
-    if (body->form) model::infer(parent_, body->values);
+    if (body->form) infer(parent_, body->values, nullptr);
     if (const auto resolved = resolve_foreign_keys(context_, parent_, body->values); !resolved)
       return std::unexpected(answer_problem(resolved.error()));
     return std::move(body->values);
@@ -259,6 +286,7 @@ void add_members(Table& table, const Collection& members, const std::string& pat
   const std::string member = fmt::format("{}/{{{}}}", path, entity);
   std::vector<std::string> list_query{"size", "offset"};
   if (!nested && schema.has_tags()) list_query.push_back("tags");
+  if (!nested && has_custom_id(schema)) list_query.push_back("custom_id");
   const auto where = nested ? " of this parent" : "";
   table.add("GET", path,
             {[members](const Call& call) { return members.list(call); }, fmt::format("List {}{}", entity, where), "",
@@ -268,7 +296,9 @@ void add_members(Table& table, const Collection& members, const std::string& pat
              fmt::format("Create one of {}{}", entity, where), entity, entity, 201});
   table.add("GET", member,
             {[members](const Call& call) { return members.show(call); },
-             fmt::format("Read one of {} by id or {}", entity, schema.endpoint_key()), "", entity});
+             fmt::format("Read one of {} by id{}{}", entity, schema.endpoint_key().empty() ? "" : " or ",
+                         schema.endpoint_key()),
+             "", entity});
   table.add("PUT", member,
             {[members](const Call& call) { return members.replace(call); },
              fmt::format("Create or replace one of {}", entity), entity, entity});
@@ -298,14 +328,15 @@ void add_foreign_member(Table& table, const ForeignMember& member, const std::st
 void add_entities(Table& table, const Context& context) {
   for (const auto* schema : model::schemas()) {
     if (!nested_only(*schema)) {
-      const auto path = fmt::format("/{}", schema->name());
+      const auto path = fmt::format("/{}", schema->collection());
       add_members(table, Collection(context, *schema, nullptr), path, *schema, false);
     }
     for (const auto& field : schema->fields()) {
       if (field.type != model::Type::foreign) continue;
       const auto* parent = model::find_schema(field.reference);
       if (!parent) continue;  // an entity that this version does not have
-      const auto above = fmt::format("/{0}/{{{0}}}/{1}", parent->name(), schema->name());
+      const auto above =
+          fmt::format("/{}/{{{}}}/{}", parent->collection(), parent->name(), schema->nested_collection());
       const Collection nested(context, *schema, &field);
       add_members(table, nested, above, *schema, true);
       if (nested_only(*schema)) {
@@ -317,7 +348,7 @@ void add_entities(Table& table, const Context& context) {
                    200,
                    {"size", "offset"}});
       } else {
-        const auto below = fmt::format("/{0}/{{{0}}}/{1}", schema->name(), field.name);
+        const auto below = fmt::format("/{}/{{{}}}/{}", schema->collection(), schema->name(), field.name);
         add_foreign_member(table, ForeignMember(context, *schema, field, *parent), below, *parent);
       }
     }

@@ -38,26 +38,43 @@ Object foreign_key(const Uuid& id) {
   return Object{{"id", id.text()}};
 }
 
-Outcome<Key> read_key(const Schema& schema, const std::string& segment) {
-  if (const auto id = Uuid::parse(segment)) return Key{id, {}};
+namespace {
+
+// Null when only the id finds an entity.
+const model::Field* key_field(const Schema& schema, const Parent* parent) {
   const auto* field = schema.field(schema.endpoint_key());
-  if (!field) return Key{std::nullopt, segment};
+  if (field && (field->unique || parent)) return field;
+  if (!parent || schema.cache_key().size() != 2) return nullptr;
+  for (const auto& part : schema.cache_key())  // with the parent it makes a row unique
+    if (const auto* other = schema.field(part); other && part != parent->field && other->type == model::Type::string)
+      return other;
+  return nullptr;
+}
+
+}  // namespace
+
+Outcome<Key> read_key(const Schema& schema, const std::string& segment, const Parent* parent) {
+  if (const auto id = Uuid::parse(segment)) return Key{id, {}, {}};
+  const auto* field = key_field(schema, parent);
+  if (!field) {
+    const auto message = fmt::format("invalid primary key: '{}'", model::key_text({{"id", model::shown(segment)}}));
+    return std::unexpected(Problem{Problem::invalid_primary_key, message, Object{{"id", "expected a valid UUID"}}, {}});
+  }
   const boost::json::value value(segment);
   for (const auto& check : field->checks) {
     const auto fault = check(value);
     if (!fault) continue;
     return std::unexpected(Problem{Problem::invalid_unique, *fault, Object{{field->name, *fault}}, field->name});
   }
-  if (!field->normalise) return Key{std::nullopt, segment};
+  if (!field->normalise) return Key{std::nullopt, field->name, segment};
   const auto stored = field->normalise(value);
-  return Key{std::nullopt, stored.is_string() ? std::string(stored.get_string()) : segment};
+  return Key{std::nullopt, field->name, stored.is_string() ? std::string(stored.get_string()) : segment};
 }
 
 Outcome<std::optional<Object>> find(const Context& context, const Schema& schema, const Key& key,
                                     const Parent* parent) {
-  if (!key.id && schema.endpoint_key().empty()) return std::optional<Object>();
   auto found = key.id ? context.store.find(schema, *key.id)
-                      : context.store.find_by(schema, schema.endpoint_key(), key.value, parent ? &parent->id : nullptr);
+                      : context.store.find_by(schema, key.field, key.value, parent ? &parent->id : nullptr);
   if (found && *found && parent && foreign_id(**found, parent->field) != parent->id) return std::optional<Object>();
   return found;
 }
@@ -68,8 +85,8 @@ Outcome<std::optional<Object>> find(const Context& context, const Schema& schema
   return find(context, schema, *key, nullptr);
 }
 
-Problem missing(const Schema& schema, const Key& key) {
-  return key.id ? model::missing(key.id->text()) : model::missing_by(schema.endpoint_key(), key.value);
+Problem missing(const Key& key) {
+  return key.id ? model::missing(key.id->text()) : model::missing_by(key.field, key.value);
 }
 
 Outcome<> resolve_foreign_keys(const Context& context, const Schema& schema, Object& input) {
