@@ -103,36 +103,6 @@ class Thread final : public Desk {
 
 // ---- looking rows up on a desk --------------------------------------------------------------------------------------
 
-constexpr std::size_t rows_max = 10'000;  // of one answer: groups of one consumer are far fewer
-
-Outcome<std::vector<Row>> rows_of(Store& store, const Schema& schema, std::string_view field, std::string_view value) {
-  std::vector<Row> out;
-  const auto take = [&](Outcome<std::optional<Object>> found) -> Outcome<std::vector<Row>> {
-    if (!found) return std::unexpected(std::move(found.error()));
-    if (*found) out.push_back(std::make_shared<const Object>(std::move(**found)));
-    return std::move(out);
-  };
-  const auto* declared = schema.field(field);
-  WEIR_ASSERT(declared != nullptr);
-  const bool foreign = declared->type == model::Type::foreign;
-  if (!foreign && field != "id") return take(store.find_by(schema, field, value));
-  const auto id = Uuid::parse(value);
-  if (!id) return out;
-  if (!foreign) return take(store.find(schema, *id));
-  PageQuery query;
-  query.size = 1000;
-  query.parent_field = field;
-  query.parent = *id;
-  while (out.size() < rows_max) {
-    auto page = store.page(schema, query);
-    if (!page) return std::unexpected(std::move(page.error()));
-    for (auto& row : page->rows) out.push_back(std::make_shared<const Object>(std::move(row)));
-    if (!page->next_offset) break;
-    query.offset = std::move(*page->next_offset);
-  }
-  return out;
-}
-
 // Rows with a ttl show what is left of it.
 double expiry_of(const Schema& schema, const std::vector<Row>& rows, double now) {
   double out = 0;
@@ -154,13 +124,16 @@ class DeskLookup final : public Lookup {
     desk_.post([&store = store_, schema = key.schema, field = std::string(key.field), value = std::string(key.value),
                 done = std::move(done)] {
       const double now = std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-      auto rows = rows_of(store, *schema, field, value);
-      if (!rows) {
-        log::warn("rows could not be looked up", {{"entity", schema->name()}, {"error", rows.error().message}});
+      auto found = store.find_all(*schema, field, value);
+      if (!found) {
+        log::warn("rows could not be looked up", {{"entity", schema->name()}, {"error", found.error().message}});
         return done({true, {}}, 0);
       }
-      const double expires_at = expiry_of(*schema, *rows, now);
-      done({false, std::move(*rows)}, expires_at);
+      std::vector<Row> rows;
+      rows.reserve(found->size());
+      for (auto& row : *found) rows.push_back(std::make_shared<const Object>(std::move(row)));
+      const double expires_at = expiry_of(*schema, rows, now);
+      done({false, std::move(rows)}, expires_at);
     });
   }
 
