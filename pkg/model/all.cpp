@@ -4,7 +4,10 @@
 namespace weir::model {
 
 std::span<const Schema* const> schemas() {
-  static const Schema* const all[] = {&schema<Service>(), &schema<Route>(), &schema<Upstream>(), &schema<Target>()};
+  static const Schema* const all[] = {
+      &schema<Service>(),  &schema<Route>(),  &schema<Upstream>(),          &schema<Target>(),
+      &schema<Consumer>(), &schema<Plugin>(), &schema<KeyAuthCredential>(), &schema<BasicAuthCredential>(),
+      &schema<Acl>()};
   return all;
 }
 

@@ -3,6 +3,8 @@
 #include <cmath>
 #include <limits>
 
+#include "model/entities.h"
+#include "model/plugin_schemas.h"
 #include "model/schema.h"
 
 namespace weir::model {
@@ -46,6 +48,7 @@ Object described(const Field& field) {
   if (field.unique) out["unique"] = true;
   if (!field.initial.is_null()) out["default"] = field.initial;
   if (field.between) out["between"] = json::array{number(field.between->first), number(field.between->second)};
+  if (field.greater_than) out["gt"] = number(*field.greater_than);
   if (!field.one_of.empty()) out["one_of"] = choices(field, field.one_of);
   if (!field.not_one_of.empty()) out["not_one_of"] = choices(field, field.not_one_of);
   if (field.len_min) out["len_min"] = *field.len_min;
@@ -55,10 +58,13 @@ Object described(const Field& field) {
   if (!field.keys.empty()) out["keys"] = described(field.keys.front());
   if (!field.values.empty()) out["values"] = described(field.values.front());
   if (field.type == Type::record) {
-    out["fields"] = described(field.fields);
+    if (!field.shown.contains("abstract")) out["fields"] = described(field.fields);
+    json::array checks(field.described_checks.begin(), field.described_checks.end());
     if (!field.at_least_one_of.empty())
-      out["entity_checks"] = json::array{
-          Object{{"at_least_one_of", json::array(field.at_least_one_of.begin(), field.at_least_one_of.end())}}};
+      checks.push_back(
+          Object{{"at_least_one_of", json::array(field.at_least_one_of.begin(), field.at_least_one_of.end())}});
+    if (!checks.empty()) out["entity_checks"] = std::move(checks);
+    if (!field.shorthand_fields.empty()) out["shorthand_fields"] = described(field.shorthand_fields);
   }
   return out;
 }
@@ -94,12 +100,13 @@ Object value_schema(const Field& field) {
   }
   if (!field.help.empty()) out["description"] = field.help;
   if (!field.initial.is_null()) out["default"] = field.initial;
-  if (field.automatic != Auto::none) out["readOnly"] = true;
+  if (field.automatic != Auto::none && field.automatic != Auto::secret) out["readOnly"] = true;
   if (field.uuid) out["format"] = "uuid";
   if (field.between) {
     out["minimum"] = number(field.between->first);
     out["maximum"] = number(field.between->second);
   }
+  if (field.greater_than) out["exclusiveMinimum"] = number(*field.greater_than);
   if (!field.one_of.empty()) {
     out["enum"] = choices(field, field.one_of);
     if (!field.required) out["enum"].get_array().push_back(nullptr);
@@ -117,7 +124,7 @@ Object value_schema(const Field& field) {
   };
   if (!field.elements.empty()) out["items"] = part(field.elements.front());
   if (!field.values.empty()) out["additionalProperties"] = part(field.values.front());
-  if (field.type == Type::record)
+  if (field.type == Type::record && !field.shown.contains("abstract"))
     for (auto& pair : object_schema(field.fields))
       if (pair.key() != "type") out[pair.key()] = pair.value();
   if (field.type == Type::foreign) {
@@ -143,22 +150,40 @@ Object object_schema(const std::vector<Field>& fields) {
 }  // namespace
 
 Object Schema::describe() const {
-  Object out{{"fields", described(fields_)}};
-  json::array checks;
-  for (const auto& check : described_checks_) checks.push_back(check);
-  out["entity_checks"] = std::move(checks);
-  if (!shorthand_fields_.empty()) out["shorthand_fields"] = described(shorthand_fields_);
+  Object out{{"fields", described(whole_.fields)}};
+  out["entity_checks"] = json::array(whole_.described_checks.begin(), whole_.described_checks.end());
+  if (!whole_.shorthand_fields.empty()) out["shorthand_fields"] = described(whole_.shorthand_fields);
   return out;
 }
 
 Object Schema::json_schema() const {
-  auto out = object_schema(fields_);
-  for (const auto& field : shorthand_fields_) {
+  auto out = object_schema(whole_.fields);
+  for (const auto& field : whole_.shorthand_fields) {
     auto shown = value_schema(field);
     shown["writeOnly"] = true;
     out["properties"].get_object()[field.name] = std::move(shown);
   }
   return out;
+}
+
+Object describe_plugin(const PluginSchema& plugin) {
+  auto fields = schema<Plugin>().fields();
+  json::array out;
+  for (const auto& field : fields) {
+    if (field.name == "config") {
+      // Not required by itself: the defaults of its fields make it.
+      auto config = described(plugin.config->as_record());
+      config.erase("default");
+      out.push_back(Object{{"config", std::move(config)}});
+      continue;
+    }
+    const bool scope = field.type == Type::foreign;
+    if (!scope && field.name != "protocols") continue;
+    auto shown = described(field);
+    if (field.name == "consumer" && !plugin.consumer_scope) shown["eq"] = nullptr;
+    out.push_back(Object{{field.name, std::move(shown)}});
+  }
+  return Object{{"fields", std::move(out)}, {"entity_checks", json::array{}}};
 }
 
 }  // namespace weir::model

@@ -108,7 +108,7 @@ struct KeyAuthCredential {
   std::int64_t created_at = 0;
   Uuid consumer;
   std::string key;
-  std::optional<std::int64_t> ttl;
+  std::optional<std::int64_t> ttl;  // seconds that are left
   std::optional<Tags> tags;
 };
 struct BasicAuthCredential {
@@ -159,6 +159,14 @@ Upstream read<Upstream>(const Object&);
 template <>
 Target read<Target>(const Object&);
 template <>
+Consumer read<Consumer>(const Object&);
+template <>
 Plugin read<Plugin>(const Object&);
+template <>
+KeyAuthCredential read<KeyAuthCredential>(const Object&);
+template <>
+BasicAuthCredential read<BasicAuthCredential>(const Object&);
+template <>
+Acl read<Acl>(const Object&);
 
 }  // namespace weir::model

@@ -217,9 +217,12 @@ void infer_value(const Field& field, json::value& value) {
         for (auto& pair : *map) infer_value(field.values.front(), pair.value());
       break;
     case Type::record:
-      if (auto* record = value.if_object())
+      if (auto* record = value.if_object()) {
         for (const auto& part : field.fields)
           if (auto* inner = record->if_contains(part.name)) infer_value(part, *inner);
+        for (const auto& part : field.shorthand_fields)
+          if (auto* inner = record->if_contains(part.name)) infer_value(part, *inner);
+      }
       break;
     case Type::foreign:
       if (auto* key = value.if_object())
@@ -233,9 +236,14 @@ void infer_value(const Field& field, json::value& value) {
 
 }  // namespace
 
-void infer(const Schema& schema, Object& form) {
-  for (const auto& field : schema.fields())
-    if (auto* value = form.if_contains(field.name)) infer_value(field, *value);
+void infer(const Schema& schema, Object& form, const Object* current) {
+  for (const auto& field : schema.fields()) {
+    auto* value = form.if_contains(field.name);
+    if (!value) continue;
+    const auto* typed = &schema.field_for(field, form);
+    if (typed == &field && current) typed = &schema.field_for(field, *current);
+    infer_value(*typed, *value);
+  }
 }
 
 }  // namespace weir::model

@@ -17,7 +17,8 @@ Result<Object> decode_form(std::string_view body);
 // Puts one decoded name and value into `into`: a.b -> nested, a[] and a[1] -> array, a[key] -> map, repeated -> array.
 Result<void> place(Object& into, std::string_view name, boost::json::value value);
 // Types the strings of a form: numbers, booleans, "" -> null, a scalar for an array -> one element, records and maps
-// recursively. What cannot be converted stays a string and fails validation later.
-void infer(const Schema& schema, Object& form);
+// recursively. What cannot be converted stays a string and fails validation later. current: the entity that is updated,
+// which may say what the form does not (the name of a plugin, which types its `config`).
+void infer(const Schema& schema, Object& form, const Object* current = nullptr);
 
 }  // namespace weir::model

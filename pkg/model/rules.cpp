@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "base/result.h"
+
 namespace weir::model {
 namespace {
 
@@ -63,11 +65,17 @@ Rule unique() {
 Rule between(double low, double high) {
   return [=](Field& f) { f.between = {low, high}; };
 }
+Rule greater_than(double low) {
+  return [=](Field& f) { f.greater_than = low; };
+}
 Rule one_of(std::vector<std::string> words) {
   return [words = std::move(words)](Field& f) { f.one_of = words; };
 }
 Rule len_min(std::size_t length) {
   return [=](Field& f) { f.len_min = length; };
+}
+Rule len_max(std::size_t length) {
+  return [=](Field& f) { f.len_max = length; };
 }
 Rule initial(json::value value) {
   return [value = std::move(value)](Field& f) { f.initial = value; };
@@ -154,6 +162,13 @@ Rule shown_as(std::string_view attribute, json::value value) {
   return [attribute = std::string(attribute), value = std::move(value)](Field& f) { f.shown[attribute] = value; };
 }
 
+Rule referenceable() {
+  return shown_as("referenceable", true);
+}
+Rule encrypted() {
+  return shown_as("encrypted", true);
+}
+
 Rule mutually_exclusive(std::vector<std::vector<std::string>> sets) {
   return [sets = std::move(sets)](Field& f) {
     json::array shown;
@@ -238,6 +253,63 @@ CrossRule distinct(std::string a, std::string b) {
       messages.push_back(fmt::format("values of these fields must be distinct: {}", quoted_list({a, b})));
   };
   return {std::move(described), std::move(check)};
+}
+
+namespace {
+
+// good: by how many of the fields are given.
+CrossRule counted(std::string_view kind, std::vector<std::string> names, std::string text,
+                  bool (*good)(std::size_t given, std::size_t all)) {
+  Object described{{kind, words_json(names)}};
+  auto message = fmt::format("{}: {}", text, quoted_list(names));
+  auto check = [names = std::move(names), message = std::move(message), good](const Object& entity, Object& faults,
+                                                                              std::vector<std::string>& messages) {
+    std::size_t given = 0;
+    for (const auto& name : names) {
+      if (faults.contains(name)) return;  // that fault is enough
+      given += is_given(value_of(entity, name));
+    }
+    if (!good(given, names.size())) messages.push_back(message);
+  };
+  return {std::move(described), std::move(check)};
+}
+
+}  // namespace
+
+CrossRule any_of(std::vector<std::string> names) {
+  return counted("at_least_one_of", std::move(names), "at least one of these fields must be non-empty",
+                 [](std::size_t given, std::size_t) { return given > 0; });
+}
+CrossRule exactly_one_of(std::vector<std::string> names) {
+  return counted("only_one_of", std::move(names), "exactly one of these fields must be non-empty",
+                 [](std::size_t given, std::size_t) { return given == 1; });
+}
+CrossRule at_most_one_of(std::vector<std::string> names) {
+  return counted("mutually_exclusive", std::move(names), "only one or none of these fields must be set",
+                 [](std::size_t given, std::size_t) { return given < 2; });
+}
+CrossRule all_or_none_of(std::vector<std::string> names) {
+  return counted("mutually_required", std::move(names), "all or none of these fields must be set",
+                 [](std::size_t given, std::size_t all) { return given == 0 || given == all; });
+}
+
+Field old_field(const std::vector<Field>& fields, std::string_view old_name, std::vector<std::string> path) {
+  const auto* level = &fields;
+  Field out;
+  for (const auto& name : path) {
+    const auto found = std::find_if(level->begin(), level->end(), [&](const auto& f) { return f.name == name; });
+    WEIR_ASSERT(found != level->end());
+    out = *found;
+    level = &found->fields;
+  }
+  out.name = old_name;
+  out.required = false;
+  out.initial = nullptr;
+  out.shown["deprecation"] =
+      Object{{"message", fmt::format("'{}' is deprecated, please use '{}' instead", old_name, fmt::join(path, "."))},
+             {"removal_in_version", "4.0"}};
+  out.replaced_by = std::move(path);
+  return out;
 }
 
 const json::value& value_of(const Object& entity, std::string_view field) {

@@ -19,8 +19,10 @@ Rule required();
 Rule nullable();  // null is accepted although the struct has a value: it means the default there
 Rule unique();
 Rule between(double low, double high);
+Rule greater_than(double);
 Rule one_of(std::vector<std::string> words);
 Rule len_min(std::size_t);
+Rule len_max(std::size_t);
 Rule initial(boost::json::value);
 Rule no_default();
 Rule automatic(Auto, bool milliseconds = false);
@@ -39,6 +41,8 @@ Rule lists_by_name();                                  // makes it a map of arra
 Rule record(std::vector<Field>);                       // default: that of its fields
 Rule at_least_one_of(std::vector<std::string> names);  // records
 Rule shown_as(std::string_view attribute, boost::json::value);
+Rule referenceable();  // Kong takes references to vaults here
+Rule encrypted();      // a secret
 // Sets that must not be mixed: {http, https} with {tcp, tls, udp}.
 Rule mutually_exclusive(std::vector<std::vector<std::string>> sets);
 
@@ -60,6 +64,13 @@ CrossRule null_unless(std::string field, std::vector<std::string> words, std::st
 CrossRule required_when(std::string field, std::string word, std::string then);
 CrossRule one_of_when(std::string field, std::string word, std::string then, std::vector<std::string> words);
 CrossRule distinct(std::string a, std::string b);
+// Of these fields (lists and texts count when they are not empty) ...
+CrossRule any_of(std::vector<std::string> names);          // at least one must be given
+CrossRule exactly_one_of(std::vector<std::string> names);  // one
+CrossRule at_most_one_of(std::vector<std::string> names);  // one or none
+CrossRule all_or_none_of(std::vector<std::string> names);
+// The field `old_name` that stands for the one at `path` among `fields`.
+Field old_field(const std::vector<Field>& fields, std::string_view old_name, std::vector<std::string> path);
 
 // For checks: the value of a field, null when it is absent; whether it counts as given; its text.
 const boost::json::value& value_of(const Object& entity, std::string_view field);

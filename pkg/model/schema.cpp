@@ -1,6 +1,11 @@
 #include "model/schema.h"
 
+#include <algorithm>
 #include <cmath>
+
+#include <openssl/rand.h>
+
+#include "base/result.h"
 
 #include "model/schema_builder.h"
 #include "model/values.h"
@@ -17,6 +22,24 @@ json::value timestamp(const Field& field, double now) {
   return rounded;
 }
 
+// 32 letters and digits, each equally likely.
+std::string random_secret() {
+  constexpr std::string_view alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+  constexpr std::size_t length = 32, fair = 256 / alphabet.size() * alphabet.size();
+  std::string out;
+  while (out.size() < length) {
+    unsigned char bytes[48];
+    WEIR_ASSERT(RAND_bytes(bytes, sizeof bytes) == 1);
+    for (const auto byte : bytes)
+      if (byte < fair && out.size() < length) out += alphabet[byte % alphabet.size()];
+  }
+  return out;
+}
+
+bool filled_in(const Field& field) {
+  return field.automatic == Auto::uuid || field.automatic == Auto::secret;
+}
+
 }  // namespace
 
 bool Schema::has_tags() const {
@@ -28,19 +51,25 @@ bool Schema::has_ttl() const {
 }
 
 const Field* Schema::field(std::string_view name) const {
-  for (const auto& field : fields_)
+  for (const auto& field : whole_.fields)
     if (field.name == name) return &field;
   return nullptr;
+}
+
+const Field& Schema::field_for(const Field& field, const Object& entity) const {
+  if (!choose_ || field.name != chosen_) return field;
+  const auto* chosen = choose_(text_of(value_of(entity, chosen_by_)));
+  return chosen ? *chosen : field;
 }
 
 // Declared fields in their order, then what is not declared, so that it is found and named.
 Object Schema::complete(Object input, Occasion occasion, double now) const {
   Object out;
-  out.reserve(fields_.size() + input.size());
-  for (std::size_t i = 0; i < fields_.size(); i++) {
-    const auto& field = fields_[i];
-    auto& slot = out[field.name];
-    if (auto* given = input.if_contains(field.name)) {
+  out.reserve(whole_.fields.size() + input.size());
+  for (const auto& declared : whole_.fields) {
+    const auto& field = field_for(declared, out);
+    auto& slot = out[declared.name];
+    if (auto* given = input.if_contains(declared.name)) {
       slot = std::move(*given);
     } else {
       slot = field.initial;
@@ -49,6 +78,7 @@ Object Schema::complete(Object input, Occasion occasion, double now) const {
     if (occasion == Occasion::validate) continue;
     const bool renewed = field.automatic == Auto::updated_at && occasion == Occasion::upsert;
     if (slot.is_null() && field.automatic == Auto::uuid) slot = Uuid::random().text();
+    if (slot.is_null() && field.automatic == Auto::secret) slot = random_secret();
     if (renewed || (slot.is_null() && (field.automatic == Auto::created_at || field.automatic == Auto::updated_at)))
       slot = timestamp(field, now);
   }
@@ -57,37 +87,55 @@ Object Schema::complete(Object input, Occasion occasion, double now) const {
   return out;
 }
 
+void Schema::rewrite(Object& input, const Object& named_by, Object& faults) const {
+  expand(whole_, input, faults);
+  if (!choose_) return;
+  const auto* chosen = choose_(text_of(value_of(named_by, chosen_by_)));
+  auto* part = input.if_contains(chosen_);
+  if (!chosen || !part || !part->is_object()) return;
+  Object wrong;
+  expand(*chosen, part->get_object(), wrong);
+  if (!wrong.empty()) faults[chosen_] = std::move(wrong);
+}
+
 Object Schema::faults(const Object& entity, bool stored) const {
   Object out;
   std::size_t known = 0;
-  for (std::size_t i = 0; i < fields_.size(); i++) {
-    const auto& field = fields_[i];
-    const auto* value = look_up(entity, i, field.name);
+  for (std::size_t i = 0; i < whole_.fields.size(); i++) {
+    const auto& declared = whole_.fields[i];
+    const auto* value = look_up(entity, i, declared.name);
     if (value) known++;
     if (value && !value->is_null()) {
-      if (auto fault = fault_of(field, *value); !fault.is_null()) out[field.name] = std::move(fault);
-    } else if (field.required || (stored && field.automatic == Auto::uuid)) {
-      out[field.name] = "required field missing";
+      const auto& field = field_for(declared, entity);
+      // Whose parts these are is not known; the field that should say so has a fault of its own.
+      const bool unknown = choose_ && &field == &declared && field.name == chosen_ && value->is_object();
+      if (unknown) continue;
+      if (auto fault = fault_of(field, *value); !fault.is_null()) out[declared.name] = std::move(fault);
+    } else if (declared.required || (stored && filled_in(declared))) {
+      out[declared.name] = "required field missing";
     }
   }
   if (known != entity.size())
     for (const auto& pair : entity)
-      if (!field(pair.key()) && out.size() < faults_max) out[shown(pair.key())] = "unknown field";
+      if (!field(pair.key()) && out.size() < faults_max) out[model::shown(pair.key())] = "unknown field";
   std::vector<std::string> messages;
-  for (const auto& check : entity_checks_) check(entity, out, messages);
+  for (const auto& check : whole_.entity_checks) check(entity, out, messages);
   if (!messages.empty()) out["@entity"] = json::array(messages.begin(), messages.end());
   return out;
 }
 
 namespace {
 
-// Faults of the input's own shape (shorthands, ids) come before those of the entity made from it.
-Outcome<Object> finish(std::span<const Field> fields, Object entity, Object faults, Object early) {
-  for (auto& pair : early) faults[pair.key()] = std::move(pair.value());
-  if (!faults.empty()) return std::unexpected(schema_violation(std::move(faults)));
-  for (const auto& field : fields)
-    if (auto* value = entity.if_contains(field.name)) normalise(field, *value);
-  return entity;
+// `more` goes before what is there, part by part.
+void put_over(Object& faults, Object more) {
+  for (auto& pair : more) {
+    auto& slot = faults[pair.key()];
+    if (slot.is_object() && pair.value().is_object()) {
+      put_over(slot.get_object(), std::move(pair.value().get_object()));
+    } else {
+      slot = std::move(pair.value());
+    }
+  }
 }
 
 // An id in the body must be the one that the request is about.
@@ -104,50 +152,59 @@ void pin_id(Object& input, std::string_view id, Object& faults) {
 
 }  // namespace
 
-Outcome<Object> Schema::insert(Object input, double now) const {
-  Object early;
-  if (shorthand_) shorthand_(input, early);
-  auto entity = complete(std::move(input), Occasion::insert, now);
+Outcome<Object> Schema::finish(Object entity, Object early, bool transform) const {
   auto found = faults(entity, true);
-  return finish(fields_, std::move(entity), std::move(found), std::move(early));
+  put_over(found, std::move(early));
+  if (!found.empty()) return std::unexpected(schema_violation(std::move(found)));
+  for (const auto& field : whole_.fields)
+    if (auto* value = entity.if_contains(field.name)) normalise(field_for(field, entity), *value);
+  if (transform && transform_) transform_(entity);
+  return entity;
+}
+
+Outcome<Object> Schema::insert(Object input, double now, bool transform) const {
+  Object early;
+  rewrite(input, input, early);
+  return finish(complete(std::move(input), Occasion::insert, now), std::move(early), transform);
 }
 
 Outcome<Object> Schema::upsert(Object input, const Uuid& id, double now) const {
   Object early;
-  if (shorthand_) shorthand_(input, early);
+  rewrite(input, input, early);
   pin_id(input, id.text(), early);
-  auto entity = complete(std::move(input), Occasion::upsert, now);
-  auto found = faults(entity, true);
-  return finish(fields_, std::move(entity), std::move(found), std::move(early));
+  return finish(complete(std::move(input), Occasion::upsert, now), std::move(early), true);
 }
 
 Outcome<Object> Schema::update(const Object& current, Object patch, double now) const {
   Object early;
-  if (shorthand_) shorthand_(patch, early);
+  rewrite(patch, patch.contains(chosen_by_) ? patch : current, early);
   pin_id(patch, text_of(value_of(current, "id")), early);
+  const bool transform = std::any_of(transformed_.begin(), transformed_.end(),
+                                     [&](const auto& name) { return !value_of(patch, name).is_null(); });
   Object entity;
-  entity.reserve(fields_.size() + patch.size());
-  for (const auto& field : fields_) {
-    auto& slot = entity[field.name];
-    slot = value_of(current, field.name);
-    if (auto* given = patch.if_contains(field.name); given && !(given->is_null() && field.automatic != Auto::none)) {
+  entity.reserve(whole_.fields.size() + patch.size());
+  for (const auto& declared : whole_.fields) {
+    auto& slot = entity[declared.name];
+    slot = value_of(current, declared.name);
+    if (auto* given = patch.if_contains(declared.name);
+        given && !(given->is_null() && declared.automatic != Auto::none)) {
+      const auto& field = field_for(declared, entity);
       slot = merged(field, slot, std::move(*given));
       canonicalise(field, slot);
     }
-    if (field.automatic == Auto::updated_at) slot = timestamp(field, now);
+    if (declared.automatic == Auto::updated_at) slot = timestamp(declared, now);
   }
   for (auto& pair : patch)
     if (!entity.contains(pair.key())) entity[pair.key()] = std::move(pair.value());
-  auto found = faults(entity, true);
-  return finish(fields_, std::move(entity), std::move(found), std::move(early));
+  return finish(std::move(entity), std::move(early), transform);
 }
 
 Outcome<void> Schema::validate(Object input) const {
   Object early;
-  if (shorthand_) shorthand_(input, early);
+  rewrite(input, input, early);
   const auto entity = complete(std::move(input), Occasion::validate, 0);
   auto found = faults(entity, false);
-  for (auto& pair : early) found[pair.key()] = std::move(pair.value());
+  put_over(found, std::move(early));
   if (!found.empty()) return std::unexpected(schema_violation(std::move(found)));
   return {};
 }
@@ -156,6 +213,28 @@ Outcome<void> Schema::check(const Object& entity) const {
   auto found = faults(entity, true);
   if (!found.empty()) return std::unexpected(schema_violation(std::move(found)));
   return {};
+}
+
+void Schema::adapt(Object& row) const {
+  for (const auto& declared : whole_.fields) {
+    const bool defaults = declared.required && !declared.initial.is_null();
+    if (!defaults && declared.type != Type::record && declared.type != Type::array && declared.type != Type::set)
+      continue;
+    auto* value = row.if_contains(declared.name);
+    if (value) model::adapt(field_for(declared, row), *value);
+  }
+}
+
+Object Schema::shown(const Object& entity) const {
+  Object out;
+  out.reserve(whole_.fields.size());
+  for (const auto& declared : whole_.fields) {
+    auto& slot = out[declared.name];
+    slot = value_of(entity, declared.name);
+    if (choose_ && declared.name == chosen_ && slot.is_object())
+      echo_old_names(field_for(declared, entity), slot.get_object());
+  }
+  return out;
 }
 
 const Schema* find_schema(std::string_view name) {

@@ -68,7 +68,12 @@ struct Member {  // a record
   static void take(M& out, const boost::json::value& from) {
     if (const auto* object = from.if_object()) members<M>().read(out, *object);
   }
-  static boost::json::value print(const M&) { return nullptr; }
+  static boost::json::value print(const M&) {  // the default of a record is that of its fields
+    Object out;
+    for (const auto& field : members<M>().fields)
+      if (!field.initial.is_null()) out[field.name] = field.initial;
+    return out;
+  }
 };
 template <>
 struct Member<std::string> {
@@ -97,9 +102,18 @@ struct Member<N> {
     if (const auto* real = from.if_double()) out = static_cast<N>(*real);
   }
   static boost::json::value print(N value) {
-    if constexpr (std::is_integral_v<N>) return static_cast<std::int64_t>(value);
+    const auto whole = static_cast<std::int64_t>(value);
+    if (static_cast<N>(whole) == value) return whole;
     return static_cast<double>(value);
   }
+};
+template <>
+struct Member<Object> {  // a record whose parts another field chooses
+  static void shape(Field& f) { f.type = Type::record; }
+  static void take(Object& out, const boost::json::value& from) {
+    if (const auto* object = from.if_object()) out = *object;
+  }
+  static boost::json::value print(const Object& value) { return value; }
 };
 template <>
 struct Member<Uuid> {  // an id, or {"id": ...} of a parent
@@ -156,7 +170,11 @@ struct Member<std::map<std::string, X>> {
     if (const auto* object = from.if_object())
       for (const auto& pair : *object) Member<X>::take(out[std::string(pair.key())], pair.value());
   }
-  static boost::json::value print(const std::map<std::string, X>&) { return nullptr; }
+  static boost::json::value print(const std::map<std::string, X>& value) {
+    Object out;
+    for (const auto& [key, element] : value) out[key] = Member<X>::print(element);
+    return out;
+  }
 };
 
 template <class T>
@@ -219,18 +237,41 @@ class SchemaBuilder {
     return *this;
   }
   SchemaBuilder& rule(CrossRule rule) {
-    if (!rule.described.empty()) built_.schema.described_checks_.push_back(std::move(rule.described));
-    built_.schema.entity_checks_.push_back(std::move(rule.check));
+    auto& whole = built_.schema.whole_;
+    if (!rule.described.empty()) whole.described_checks.push_back(std::move(rule.described));
+    whole.entity_checks.push_back(std::move(rule.check));
     return *this;
   }
   // Rewrites a client's input before anything else; `shown`: write-only fields that exist only for it.
   SchemaBuilder& shorthand(std::vector<Field> shown, std::function<void(Object& input, Object& faults)> rewrite) {
-    built_.schema.shorthand_fields_ = std::move(shown);
-    built_.schema.shorthand_ = std::move(rewrite);
+    auto& whole = built_.schema.whole_;
+    for (auto& field : shown) whole.shorthand_fields.push_back(std::move(field));
+    whole.shorthand = std::move(rewrite);
+    return *this;
+  }
+  // An old name of the field at `path` (declared before): taken as input, echoed when shown, never stored.
+  SchemaBuilder& deprecated(std::string_view old_name, std::vector<std::string> path) {
+    built_.schema.whole_.shorthand_fields.push_back(old_field(built_.members.fields, old_name, std::move(path)));
+    return *this;
+  }
+  // The parts of the record `field` depend on the text of the field `by`, declared before it.
+  SchemaBuilder& chosen(std::string_view field, std::string_view by, const Field* (*choose)(std::string_view)) {
+    built_.schema.chosen_ = field;
+    built_.schema.chosen_by_ = by;
+    built_.schema.choose_ = choose;
+    return *this;
+  }
+  // Brings an accepted entity to its stored form; by an update only when one of `fields` is given.
+  SchemaBuilder& transform(std::vector<std::string> fields, std::function<void(Object& entity)> apply) {
+    built_.schema.transformed_ = std::move(fields);
+    built_.schema.transform_ = std::move(apply);
     return *this;
   }
   Declared<T> build() {
-    built_.schema.fields_ = built_.members.fields;
+    auto& whole = built_.schema.whole_;
+    whole.name = built_.schema.name_;
+    whole.required = true;
+    record(built_.members.fields)(whole);
     return std::move(built_);
   }
 

@@ -31,7 +31,7 @@ void accepted(const Schema& schema, const Object& entity) {
   const auto updated = schema.update(entity, {}, now + 5);
   WEIR_ASSERT(updated);
   auto same = *updated;
-  same["updated_at"] = entity.at("updated_at");
+  if (schema.field("updated_at")) same["updated_at"] = entity.at("updated_at");
   WEIR_ASSERT(same == entity);
 }
 

@@ -70,6 +70,8 @@ Wrong wrong_number(const Field& field, const json::value& value) {
     if (*number > 0 && *number < timestamp_max) return {};
     return "expected a valid timestamp";
   }
+  if (field.greater_than && *number <= *field.greater_than)
+    return fmt::format("value must be greater than {}", *field.greater_than);
   const auto [low, high] = field.between.value_or(std::pair(-integer_max, integer_max));
   if (*number < low || *number > high)
     return fmt::format("value should be between {} and {}", static_cast<std::int64_t>(low),
@@ -138,6 +140,9 @@ json::value fault_of_record(const Field& field, const json::value& value) {
     for (const auto& name : field.at_least_one_of) list += fmt::format("{}'{}'", list.empty() ? "" : ", ", name);
     if (!any) faults["@entity"] = json::array{json::value("at least one of these fields must be non-empty: " + list)};
   }
+  std::vector<std::string> messages;
+  for (const auto& check : field.entity_checks) check(*record, faults, messages);
+  if (!messages.empty()) faults["@entity"] = json::array(messages.begin(), messages.end());
   return faults.empty() ? json::value() : json::value(std::move(faults));
 }
 
@@ -252,6 +257,96 @@ void canonicalise(const Field& field, json::value& value) {
     case Type::boolean:
       break;
   }
+}
+
+namespace {
+
+// The value at a path of records; with `make`, records on the way are made from their defaults.
+json::value* at_path(const Field& record, Object& in, const std::vector<std::string>& path, bool make) {
+  const auto* fields = &record.fields;
+  Object* level = &in;
+  for (std::size_t i = 0; i < path.size(); i++) {
+    const auto* part = find(*fields, path[i]);
+    auto* slot = level->if_contains(path[i]);
+    if (i + 1 == path.size()) return slot || !make ? slot : &(*level)[path[i]];
+    if (!part || (!make && (!slot || !slot->is_object()))) return nullptr;
+    // Only what is given: in a patch, a default would overwrite what is held.
+    if (!slot || slot->is_null()) slot = &((*level)[path[i]] = Object{});
+    if (!slot->is_object()) return nullptr;  // named as a fault later
+    level = &slot->get_object();
+    fields = &part->fields;
+  }
+  return nullptr;
+}
+
+void take_old_name(const Field& record, const Field& old, Object& input, Object& faults) {
+  const auto* given = input.if_contains(old.name);
+  if (!given) return;
+  auto value = *given;
+  input.erase(old.name);
+  canonicalise(old, value);
+  if (!value.is_null()) {
+    if (auto fault = fault_of(old, value); !fault.is_null()) {
+      faults[old.name] = std::move(fault);
+      return;
+    }
+  }
+  const auto* present = at_path(record, input, old.replaced_by, false);
+  if (present && !present->is_null()) {
+    auto other = *present;
+    canonicalise(old, other);
+    if (!value.is_null() && other != value)
+      faults[old.name] =
+          fmt::format("both deprecated and new field are used but their values mismatch: {} = {} vs {} = {}", old.name,
+                      shown(json::serialize(value)), fmt::join(old.replaced_by, "."), shown(json::serialize(other)));
+    return;
+  }
+  if (auto* slot = at_path(record, input, old.replaced_by, true)) *slot = std::move(value);
+}
+
+}  // namespace
+
+void expand(const Field& record, Object& input, Object& faults) {
+  if (record.shorthand) record.shorthand(input, faults);
+  for (const auto& field : record.shorthand_fields)
+    if (!field.replaced_by.empty()) take_old_name(record, field, input, faults);
+}
+
+void echo_old_names(const Field& record, Object& shown) {
+  for (const auto& field : record.shorthand_fields) {
+    if (field.replaced_by.empty()) continue;
+    const auto* value = at_path(record, shown, field.replaced_by, false);
+    const json::value copy = value ? *value : json::value();
+    shown[field.name] = copy;
+  }
+}
+
+void adapt(const Field& field, json::value& value) {
+  if (value.is_null()) {
+    if (field.required && !field.initial.is_null()) value = field.initial;
+    if (value.is_null()) return;
+  }
+  if (auto* array = value.if_array(); array && !field.elements.empty()) {
+    if (field.elements.front().type == Type::record)
+      for (auto& element : *array) adapt(field.elements.front(), element);
+    return;
+  }
+  auto* given = value.if_object();
+  if (field.type != Type::record || !given || field.fields.empty()) return;
+  Object ignored;
+  for (const auto& old : field.shorthand_fields) {
+    const auto* held = given->if_contains(old.name);
+    if (held && !held->is_null() && !old.replaced_by.empty()) take_old_name(field, old, *given, ignored);
+  }
+  Object whole;
+  whole.reserve(field.fields.size());
+  for (const auto& part : field.fields) {
+    auto* held = given->if_contains(part.name);
+    auto& slot = whole[part.name];
+    slot = held ? std::move(*held) : part.initial;
+    adapt(part, slot);
+  }
+  *given = std::move(whole);
 }
 
 void normalise(const Field& field, json::value& value) {

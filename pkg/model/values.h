@@ -14,6 +14,14 @@ boost::json::value fault_of(const Field& field, const boost::json::value& value)
 // missing fields of records get their defaults.
 void canonicalise(const Field& field, boost::json::value& value);
 
+// The shorthands of a client's record, old names among them; faults by name. A value given by both names must be the
+// same.
+void expand(const Field& record, Object& input, Object& faults);
+// Old names with the values of what replaced them, for answers.
+void echo_old_names(const Field& record, Object& shown);
+// A value of a row that another version wrote: see Schema::adapt.
+void adapt(const Field& field, boost::json::value& value);
+
 // The stored form of an accepted value.
 void normalise(const Field& field, boost::json::value& value);
 
