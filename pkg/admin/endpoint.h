@@ -92,6 +92,8 @@ void add_health(Table&, const Context&);    // health.cpp: /upstreams/{u}/health
 void add_node(Table&, const Context&);      // node.cpp: /
 void add_status(Table&, const Context&);    // node.cpp: /status, /metrics
 void add_ready(Table&, const Context&);     // node.cpp: /status/ready
+void add_cache(Table&, const Context&);     // debug.cpp: /cache
+void add_debug(Table&, const Context&);     // debug.cpp: /debug/node/log-level, /timers
 void add_schemas(Table&, const Context&);   // schemas.cpp: /schemas/..., /endpoints, /tags
 void add_openapi(Table&, const Context&);   // openapi.cpp: /openapi.json
 

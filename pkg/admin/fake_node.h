@@ -37,6 +37,7 @@ class FakeNode : public Node {
   std::string configuration_hash() const override { return std::string(32, '0'); }
   bool database_reachable() const override { return reachable; }
   void cached(std::string key, std::function<void(std::optional<boost::json::value>)> done) override {
+    if (silent) return unanswered.push_back(std::move(done));
     const auto found = cache.find(key);
     done(found == cache.end() ? std::nullopt : std::optional(found->second));
   }
@@ -49,6 +50,8 @@ class FakeNode : public Node {
   store::Changes last_changes;
   bool hold = false, draining = false, reachable = true;
   std::map<std::string, boost::json::value> cache;
+  bool silent = false;  // workers that answer nothing
+  std::vector<std::function<void(std::optional<boost::json::value>)>> unanswered;
   std::vector<std::function<void()>> held;
   std::optional<std::string> not_ready;
   std::vector<store::Fault> faults;
@@ -99,7 +102,7 @@ class ApiTest : public testing::Test {
     api = Api::make(*store, node, {}, inline_threads());
   }
 
-  static Reply ask(Api& api, std::string method, std::string_view target, std::string body = "", Headers headers = {}) {
+  Reply ask(Api& api, std::string method, std::string_view target, std::string body = "", Headers headers = {}) {
     Request request;
     request.method = std::move(method);
     const auto question = target.find('?');
@@ -107,6 +110,10 @@ class ApiTest : public testing::Test {
     if (question != std::string_view::npos) request.query = target.substr(question + 1);
     request.body = std::move(body);
     request.headers = std::move(headers);
+    request.after = [this](std::chrono::milliseconds delay, std::move_only_function<void()> work) {
+      timers.push_back({delay, std::move(work)});
+      return std::make_shared<int>();
+    };
     Reply reply;
     api.handle(std::move(request), [&reply](Response r) { reply = {r.status, r.headers, r.body}; });
     return reply;
@@ -120,6 +127,11 @@ class ApiTest : public testing::Test {
     return ask(*api, "POST", target, std::move(body), form_type);
   }
 
+  struct Timer {  // that the API asked for; run by the test
+    std::chrono::milliseconds delay;
+    std::move_only_function<void()> work;
+  };
+  std::vector<Timer> timers;
   std::unique_ptr<store::Store> store;
   FakeNode node;
   std::unique_ptr<Api> api;

@@ -7,6 +7,7 @@
 #include "admin/body.h"
 #include "admin/endpoint.h"
 #include "model/formats.h"
+#include "model/plugin_schemas.h"
 
 namespace weir::admin {
 
@@ -59,19 +60,30 @@ std::expected<SizeFormat, Answer> read_size_format(const Call& call) {
   return out;
 }
 
+Object show_plugins(const Context& context) {
+  Object available;
+  json::array in_use;
+  const auto snapshot = context.node.snapshot();
+  for (const auto& plugin : model::plugin_schemas()) {
+    available[plugin.name] = Object{{"version", context.options.version}, {"priority", plugin.priority}};
+    if (snapshot && snapshot->plugins_of_kind(plugin.name) > 0)
+      in_use.emplace_back(json::string_view(plugin.name.data(), plugin.name.size()));
+  }
+  return {{"available_on_server", std::move(available)}, {"enabled_in_cluster", std::move(in_use)}};
+}
+
 Answer show_node(const Context& context, const Call&) {
   const Object version{{"version", context.options.weir_version}};
-  return answer_json(
-      200, Object{{"tagline", "Welcome to Weir"},
-                  {"version", context.options.version},
-                  {"edition", "community"},
-                  {"weir", version},
-                  {"hostname", host_name()},
-                  {"node_id", context.node.node_id()},
-                  {"timers", Object{{"running", 0}, {"pending", 0}}},
-                  {"plugins", Object{{"available_on_server", Object{}}, {"enabled_in_cluster", json::array{}}}},
-                  {"configuration", context.node.configuration()},
-                  {"pids", Object{{"master", getpid()}, {"workers", json::array{getpid()}}}}});
+  return answer_json(200, Object{{"tagline", "Welcome to Weir"},
+                                 {"version", context.options.version},
+                                 {"edition", "community"},
+                                 {"weir", version},
+                                 {"hostname", host_name()},
+                                 {"node_id", context.node.node_id()},
+                                 {"timers", Object{{"running", 0}, {"pending", 0}}},
+                                 {"plugins", show_plugins(context)},
+                                 {"configuration", context.node.configuration()},
+                                 {"pids", Object{{"master", getpid()}, {"workers", json::array{getpid()}}}}});
 }
 
 // What is served, and what had to be left out of it.
@@ -88,9 +100,13 @@ Object weir_status(const Context& context) {
                               {"name", origin.name.empty() ? json::value(nullptr) : json::value(origin.name)},
                               {"message", fault.message}});
     }
-  return {{"version", context.options.weir_version},           {"revision", snapshot ? snapshot->revision() : 0},
-          {"routes", snapshot ? snapshot->routes() : 0},       {"services", snapshot ? snapshot->services() : 0},
-          {"upstreams", snapshot ? snapshot->upstreams() : 0}, {"faults", std::move(faults)}};
+  return {{"version", context.options.weir_version},
+          {"revision", snapshot ? snapshot->revision() : 0},
+          {"routes", snapshot ? snapshot->routes() : 0},
+          {"services", snapshot ? snapshot->services() : 0},
+          {"upstreams", snapshot ? snapshot->upstreams() : 0},
+          {"plugins", snapshot ? snapshot->plugins() : 0},
+          {"faults", std::move(faults)}};
 }
 
 Answer show_status(const Context& context, const Call& call) {

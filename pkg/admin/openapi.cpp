@@ -2,6 +2,7 @@
 #include "admin/api_object.h"
 #include "admin/endpoint.h"
 #include "base/text.h"
+#include "model/plugin_schemas.h"
 #include "model/schema.h"
 
 namespace weir::admin {
@@ -29,7 +30,9 @@ Object query_parameter(const std::string& name) {
       {"tags", "Only entities with these tags: a,b for all of them, a/b for any."},
       {"balancer_health", "1: the balancer as a whole instead of its targets."},
       {"unit", "Unit of sizes."},
-      {"scale", "Decimals of sizes."}};
+      {"scale", "Decimals of sizes."},
+      {"custom_id", "Only the consumer that has this id elsewhere."},
+      {"timeout", "Seconds until the level before is back; 0: it stays."}};
   const auto shape = shapes.find(name);
   const auto help = helps.find(name);
   return {{"name", name},
@@ -108,6 +111,22 @@ void add_component(Object& out, const std::string& name, Object schema) {
   out[name + "_part"] = std::move(part);
 }
 
+// The configuration of each plugin, and that a plugin has one of them.
+void describe_configurations(Object& components) {
+  json::array any;
+  for (const auto& plugin : model::plugin_schemas()) {
+    const auto name = fmt::format("{}_config", plugin.name);
+    components[name] = plugin.config->json_schema();
+    any.push_back(reference(name));
+  }
+  if (any.empty()) return;
+  for (const char* name : {"plugins", "plugins_part"})
+    if (auto* entity = components.if_contains(name))
+      if (auto* properties = entity->get_object().if_contains("properties"))
+        properties->get_object()["config"] =
+            Object{{"description", "What the plugin that `name` says is configured with."}, {"anyOf", any}};
+}
+
 Object components() {
   Object out;
   for (const auto* schema : model::schemas()) {
@@ -115,6 +134,7 @@ Object components() {
     add_component(out, name, schema->json_schema());
     out[name + "_list"] = list_of(name);
   }
+  describe_configurations(out);
   add_component(out, "apis", api_json_schema());
   out["apis_list"] = Object{{"type", "object"},
                             {"properties", Object{{"total", Object{{"type", "integer"}}},

@@ -1,10 +1,12 @@
-// What the Admin API says of itself and of entities in general: /schemas, /endpoints, /tags, /plugins/enabled.
+// What the Admin API says of itself and of entities in general: /schemas, /endpoints, /tags, /plugins/enabled,
+// /plugins/schema.
 #include "admin/body.h"
 #include "admin/endpoint.h"
 #include "admin/lookup.h"
 #include "admin/paging.h"
+#include "admin/plugin_entity.h"
 #include "admin/uri.h"
-#include "model/form.h"
+#include "model/plugin_schemas.h"
 
 namespace weir::admin {
 
@@ -18,14 +20,36 @@ Answer show_schema(const Call& call) {
   return answer_json(200, schema->describe());
 }
 
-Answer validate(const Context&, const Call& call) {
-  const auto* schema = model::find_schema(call.params[0]);
-  if (!schema) return answer_message(404, fmt::format("No entity named '{}'", call.params[0]));
+Answer validate(const Call& call, std::string_view entity) {
+  const auto* schema = model::find_schema(entity);
+  if (!schema) return answer_message(404, fmt::format("No entity named '{}'", entity));
   auto body = read_body(call.request);
   if (!body) return body.error();
-  if (body->form) model::infer(*schema, body->values);
+  if (body->form) infer(*schema, body->values, nullptr);
   const auto valid = schema->validate(std::move(body->values));
   return valid ? answer_message(200, "schema validation successful") : answer_problem(valid.error());
+}
+
+Answer no_plugin(const std::string& name) {
+  return answer_message(404, fmt::format("No plugin named '{}'", name));
+}
+
+Answer show_plugin_schema(const Call& call) {
+  const auto* plugin = model::find_plugin_schema(call.params[0]);
+  return plugin ? answer_json(200, model::describe_plugin(*plugin)) : no_plugin(call.params[0]);
+}
+
+// The older form: the configuration alone.
+Answer show_config_schema(const Call& call) {
+  const auto* plugin = model::find_plugin_schema(call.params[0]);
+  return plugin ? answer_json(200, plugin->config->describe()) : no_plugin(call.params[0]);
+}
+
+Answer list_enabled_plugins() {
+  json::array names;
+  for (const auto& plugin : model::plugin_schemas())
+    names.emplace_back(json::string_view(plugin.name.data(), plugin.name.size()));
+  return answer_json(200, Object{{"enabled_plugins", std::move(names)}});
 }
 
 Answer list_tags(const Context& context, const Call& call, const std::optional<std::string>& tag) {
@@ -56,15 +80,20 @@ Operation none_named(std::string_view kind) {
 }  // namespace
 
 void add_schemas(Table& table, const Context& context) {
-  table.add("GET", "/schemas/{entity}", {show_schema, "Fields and rules of an entity", "", ""});
+  const std::string checks = "Check an entity without storing it; references and uniqueness are not looked at";
+  table.add("GET", "/schemas/{entity}", on_control({show_schema, "Fields and rules of an entity", "", ""}));
   table.add("POST", "/schemas/{entity}/validate",
-            {[&context](const Call& call) { return validate(context, call); },
-             "Check an entity without storing it; references and uniqueness are not looked at", "any", "message"});
-  table.add("GET", "/schemas/plugins/{name}", none_named("plugin"));
-  table.add("GET", "/schemas/vaults/{name}", none_named("vault"));
+            on_control({[](const Call& call) { return validate(call, call.params[0]); }, checks, "any", "message"}));
+  table.add("POST", "/schemas/plugins/validate",
+            on_control({[](const Call& call) { return validate(call, "plugins"); }, checks, "any", "message"}));
+  table.add("GET", "/schemas/plugins/{name}",
+            on_control({show_plugin_schema, "Fields and rules of a plugin's entity", "", ""}));
+  table.add("GET", "/schemas/vaults/{name}", on_control(none_named("vault")));
+  table.add("GET", "/plugins/schema/{name}",
+            on_control({show_config_schema, "Fields and rules of a plugin's configuration (deprecated)", "", ""}));
   table.add("GET", "/plugins/enabled",
-            {[](const Call&) { return answer_json(200, Object{{"enabled_plugins", json::array{}}}); },
-             "Names of the plugins that may be used", "", ""});
+            on_control(
+                {[](const Call&) { return list_enabled_plugins(); }, "Names of the plugins that may be used", "", ""}));
   table.add("GET", "/tags",
             {[&context](const Call& call) { return list_tags(context, call, std::nullopt); },
              "All tags and what carries them",
@@ -80,7 +109,7 @@ void add_schemas(Table& table, const Context& context) {
              200,
              {"size", "offset"}});
   table.add("GET", "/endpoints",
-            {[&table](const Call&) { return list_endpoints(table); }, "All paths of this API", "", ""});
+            on_control({[&table](const Call&) { return list_endpoints(table); }, "All paths of this API", "", ""}));
 }
 
 }  // namespace weir::admin
