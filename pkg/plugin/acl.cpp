@@ -7,7 +7,7 @@
 #include "model/entities.h"
 #include "model/schema_builder.h"
 #include "plugin/auth.h"
-#include "plugin/config_rules.h"
+#include "plugin/one_given.h"
 #include "plugin/plugin.h"
 
 namespace weir::plugin {

@@ -8,7 +8,14 @@ namespace weir::plugin {
 
 std::span<const Kind* const> kinds() {
   static const auto all = [] {
-    std::vector<const Kind*> list{};
+    std::vector<const Kind*> list{&acl(),
+                                  &basic_auth(),
+                                  &correlation_id(),
+                                  &cors(),
+                                  &ip_restriction(),
+                                  &key_auth(),
+                                  &request_size_limiting(),
+                                  &request_termination()};
     // Kong runs plugins of one priority by falling name.
     std::ranges::sort(list, [](const Kind* a, const Kind* b) {
       return a->priority != b->priority ? a->priority > b->priority : a->name > b->name;

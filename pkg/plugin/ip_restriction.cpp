@@ -7,7 +7,7 @@
 
 #include "model/schema_builder.h"
 #include "plugin/addresses.h"
-#include "plugin/config_rules.h"
+#include "plugin/one_given.h"
 #include "plugin/plugin.h"
 
 namespace weir::plugin {

@@ -1,6 +1,4 @@
-#include "plugin/config_rules.h"
-
-#include <fmt/format.h>
+#include "plugin/one_given.h"
 
 namespace weir::plugin {
 
@@ -16,14 +14,6 @@ model::CrossRule one_given(std::vector<std::string> fields, bool exactly) {
     for (const auto& field : fields) given += model::is_given(model::value_of(config, field));
     if (exactly && given != 1) wrong.push_back("exactly one of these fields must be non-empty: " + names);
     if (given == 0) wrong.push_back("at least one of these fields must be non-empty: " + names);
-  };
-  return rule;
-}
-
-model::CrossRule config_rule(std::string (*wrong)(const model::Object& config)) {
-  model::CrossRule rule;
-  rule.check = [wrong](const model::Object& config, model::Object&, std::vector<std::string>& messages) {
-    if (auto message = wrong(config); !message.empty()) messages.push_back(std::move(message));
   };
   return rule;
 }
