@@ -1,11 +1,12 @@
 // The endpoints that every schema gets: its collection, its members, and the same below each of its parents.
+#include "admin/attachment.h"
 #include "admin/body.h"
 #include "admin/endpoint.h"
 #include "admin/lookup.h"
 #include "admin/paging.h"
-#include "admin/plugin_entity.h"
 #include "admin/uri.h"
 #include "base/result.h"
+#include "model/form.h"
 #include "model/schema.h"
 
 namespace weir::admin {
@@ -160,7 +161,7 @@ class Collection {
   OrAnswer<Object> read_input(const Call& call, const std::optional<Parent>& parent, const Object* before) const {
     auto body = read_body(call.request);
     if (!body) return std::unexpected(body.error());
-    if (body->form) infer(schema_, body->values, before);
+    if (body->form) model::infer(schema_, body->values, before);
     if (const auto resolved = resolve_foreign_keys(context_, schema_, body->values); !resolved)
       return std::unexpected(answer_problem(resolved.error()));
     if (parent) body->values[parent->field] = foreign_key(parent->id);
@@ -261,7 +262,7 @@ class ForeignMember {
   OrAnswer<Object> read_input(const Call& call) const {
     auto body = read_body(call.request);
     if (!body) return std::unexpected(body.error());
-    if (body->form) infer(parent_, body->values, nullptr);
+    if (body->form) model::infer(parent_, body->values);
     if (const auto resolved = resolve_foreign_keys(context_, parent_, body->values); !resolved)
       return std::unexpected(answer_problem(resolved.error()));
     return std::move(body->values);

@@ -4,8 +4,8 @@
 #include "admin/endpoint.h"
 #include "admin/lookup.h"
 #include "admin/paging.h"
-#include "admin/plugin_entity.h"
 #include "admin/uri.h"
+#include "model/form.h"
 #include "model/plugin_schemas.h"
 
 namespace weir::admin {
@@ -25,7 +25,7 @@ Answer validate(const Call& call, std::string_view entity) {
   if (!schema) return answer_message(404, fmt::format("No entity named '{}'", entity));
   auto body = read_body(call.request);
   if (!body) return body.error();
-  if (body->form) infer(*schema, body->values, nullptr);
+  if (body->form) model::infer(*schema, body->values);
   const auto valid = schema->validate(std::move(body->values));
   return valid ? answer_message(200, "schema validation successful") : answer_problem(valid.error());
 }

@@ -1,11 +1,9 @@
-#include "admin/plugin_entity.h"
+#include "admin/attachment.h"
 
 #include <algorithm>
 
 #include "admin/lookup.h"
 #include "model/entities.h"
-#include "model/form.h"
-#include "model/plugin_schemas.h"
 
 namespace weir::admin {
 
@@ -13,15 +11,6 @@ namespace {
 
 using model::Outcome;
 using model::Schema;
-
-bool is_plugin(const Schema& schema) {
-  return schema.name() == "plugins";
-}
-
-const boost::json::string* name_of(const Object* entity) {
-  const auto* name = entity ? entity->if_contains("name") : nullptr;
-  return name ? name->if_string() : nullptr;
-}
 
 // What is no list (a faulty or an unset value) is somebody else's to refuse.
 bool have_common(const Object& plugin, const Object& route) {
@@ -57,17 +46,8 @@ Outcome<> check_service(const Context& context, const Object& plugin, const Uuid
 
 }  // namespace
 
-void infer(const Schema& schema, Object& form, const Object* before) {
-  model::infer(schema, form);
-  if (!is_plugin(schema)) return;
-  const auto* name = form.contains("name") ? name_of(&form) : name_of(before);
-  const auto* plugin = name ? model::find_plugin_schema(*name) : nullptr;
-  auto* config = form.if_contains("config");
-  if (plugin && plugin->config && config && config->is_object()) model::infer(*plugin->config, config->get_object());
-}
-
 Outcome<> check_attachment(const Context& context, const Schema& schema, const Object& entity) {
-  if (!is_plugin(schema)) return {};
+  if (schema.name() != "plugins") return {};
   if (const auto id = foreign_id(entity, "route")) {
     const auto route = context.store.find(model::schema<model::Route>(), *id);
     if (!route) return std::unexpected(route.error());
