@@ -17,6 +17,9 @@ struct Window {
   std::uint64_t start_ms = 0;        // Unix, of the window, UTC
   std::uint32_t seconds = 0;         // length
   std::string service_id, route_id;  // the nil UUID when not scoped
+  // Nothing is counted in any window of a call when one of them has reached its limit; 0: it has none. A server that
+  // cannot decide that counts and lets the caller judge by `before`.
+  std::uint64_t limit = 0;
 };
 
 // What counting one more gave.

@@ -45,7 +45,7 @@ bool counts_in(std::uint64_t state, Period period, std::uint64_t window) {
   const auto at = window_of(state, period);
   return at == window || at == window + 1;
 }
-std::uint64_t one_more(std::uint64_t state, Period period, std::uint64_t window, std::uint64_t amount) {
+std::uint64_t with_more(std::uint64_t state, Period period, std::uint64_t window, std::uint64_t amount) {
   if (!counts_in(state, period, window)) return pack(period, window, amount);
   return pack(period, window_of(state, period), count_of(state, period) + amount);
 }
@@ -177,7 +177,8 @@ bool Limits::take_one(std::uint64_t tag, Period period, std::uint64_t window, st
       if (slot->state.load(memory_order_acquire) != state) continue;  // it may not have been this tag's
       return false;
     }
-    if (slot->state.compare_exchange_weak(state, one_more(state, period, window, 1), memory_order_acq_rel)) return true;
+    if (slot->state.compare_exchange_weak(state, with_more(state, period, window, 1), memory_order_acq_rel))
+      return true;
   }
 }
 
@@ -217,16 +218,19 @@ Limits::Taken Limits::take(const Uuid& scope, std::string_view identifier, std::
   return out;
 }
 
-void Limits::add(const Uuid& scope, std::string_view identifier, Period period, std::uint64_t amount,
-                 std::uint64_t now_ms) {
+void Limits::raise(const Uuid& scope, std::string_view identifier, Period period, std::uint64_t count,
+                   std::uint64_t now_ms) {
   const auto tag = tag_of(scope, identifier, period);
   const auto window = window_at(period, now_ms).index;
   for (;;) {
     auto [slot, state] = find(tag);
-    if (!slot)
+    if (!slot) {
       insert(tag, period, window, now_ms);
-    else if (slot->state.compare_exchange_weak(state, one_more(state, period, window, amount), memory_order_acq_rel))
-      return;
+      continue;
+    }
+    const auto known = counts_in(state, period, window) ? count_of(state, period) : 0;
+    const auto more = known < count ? count - known : 0;
+    if (slot->state.compare_exchange_weak(state, with_more(state, period, window, more), memory_order_acq_rel)) return;
   }
 }
 

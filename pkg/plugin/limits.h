@@ -44,8 +44,8 @@ class Limits {
   };
   // Counts one more in all windows together, or, when one is exhausted, in none. limits: by rising period.
   Taken take(const Uuid& scope, std::string_view identifier, std::span<const Limit> limits, std::uint64_t now_ms);
-  // Adds what was counted elsewhere, without a limit.
-  void add(const Uuid& scope, std::string_view identifier, Period, std::uint64_t amount, std::uint64_t now_ms);
+  // What is known from elsewhere: the count is at least `count`.
+  void raise(const Uuid& scope, std::string_view identifier, Period, std::uint64_t count, std::uint64_t now_ms);
   std::uint64_t count(const Uuid& scope, std::string_view identifier, Period, std::uint64_t now_ms);
 
   std::uint64_t evicted() const { return evicted_.load(std::memory_order_relaxed); }

@@ -148,14 +148,16 @@ TEST(Limits, lose_the_smallest_count_when_all_slots_are_needed) {
   EXPECT_EQ(limits.evicted(), 1000u - 15);
 }
 
-TEST(Limits, add_what_was_counted_elsewhere) {
+TEST(Limits, take_over_what_is_known_from_elsewhere) {
   Limits limits(1 << 10);
   const Uuid scope = Uuid::random();
   const Limit limit{Period::hour, 10};
-  limits.take(scope, "a", {&limit, 1}, noon);
-  limits.add(scope, "a", Period::hour, 9, noon);
+  limits.raise(scope, "a", Period::hour, 9, noon);
+  EXPECT_TRUE(limits.take(scope, "a", {&limit, 1}, noon).counted);
+  limits.raise(scope, "a", Period::hour, 7, noon);  // less than is known
   EXPECT_FALSE(limits.take(scope, "a", {&limit, 1}, noon).counted);
   EXPECT_EQ(limits.count(scope, "a", Period::hour, noon), 10u);
+  EXPECT_EQ(limits.count(scope, "a", Period::hour, noon + 3'600'000), 0u);
 }
 
 }  // namespace

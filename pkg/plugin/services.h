@@ -2,14 +2,14 @@
 //
 // Made once by the gateway; any worker calls it.
 #pragma once
-#include <functional>
+#include <cstddef>
 #include <memory>
-#include <string>
-#include <string_view>
 
 #include "plugin/counters.h"
+#include "plugin/files.h"
 #include "plugin/limits.h"
 #include "plugin/outbox.h"
+#include "plugin/redis_counters.h"
 #include "plugin/route_metrics.h"
 
 namespace weir::plugin {
@@ -24,12 +24,12 @@ class Services {
   Services(const Options&, std::unique_ptr<Counters> cluster);
   ~Services();  // flushes what is queued, for a bounded time
 
-  Limits limits;  // policy local
-  std::unique_ptr<Counters> cluster;
-  RedisCounters redis;         // policy redis, a connection per server
-  Outbox outbox;               // http-log
-  Files files;                 // file-log
-  RouteMetrics route_metrics;  // prometheus
+  Limits limits;                      // policy local
+  std::shared_ptr<Counters> cluster;  // policy cluster
+  RedisCounters redis;                // policy redis, a connection per server
+  Outbox outbox;                      // http-log
+  Files files;                        // file-log
+  RouteMetrics route_metrics;         // prometheus
 };
 
 }  // namespace weir::plugin
