@@ -100,7 +100,11 @@ class Router::Search {
     }
   }
 
-  Match result() const { return best_ ? Match{&best_->route->route, length_} : Match{}; }
+  Match result() const {
+    if (!best_) return {};
+    const auto* path = best_->path_rule();
+    return {&best_->route->route, length_, path ? path->regex.get() : nullptr};
+  }
 
  private:
   const Entry* first_match(const Group& group, std::size_t& length) const {

@@ -19,6 +19,10 @@
 #include "plugin/plugin.h"
 #include "store/store.h"
 
+namespace re2 {
+class RE2;
+}
+
 namespace weir::snapshot {
 
 // The object that a compiled piece came from.
@@ -90,8 +94,9 @@ struct Request {
 };
 
 struct Match {
-  const Route* route = nullptr;  // null: no route
-  std::size_t prefix_bytes = 0;  // length of the matched part of the path; 0 when it matched without a path
+  const Route* route = nullptr;     // null: no route
+  std::size_t prefix_bytes = 0;     // length of the matched part of the path; 0 when it matched without a path
+  const re2::RE2* regex = nullptr;  // of the matched path; null: a prefix, or none
 };
 
 // A part of the configuration that could not be compiled, and why.
