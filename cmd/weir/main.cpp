@@ -1,13 +1,14 @@
 // The command line: one sub-command each for what a person or a service manager asks of Weir.
 //
 // Exit codes: 0 done; 1 it failed while starting or running; 2 stopped by force, or the command line is wrong;
-// 78 the settings or the declarative file are faulty (EX_CONFIG).
+// 3, 4, 5 what `migrations list` found; 78 the settings or the declarative file are faulty (EX_CONFIG).
 #include <CLI/CLI.hpp>
 
 #include <iostream>
 
 #include "base/log.h"
 #include "cmd/weir/completion.h"
+#include "cmd/weir/migrations.h"
 #include "gateway/gateway.h"
 #include "gateway/process.h"
 #include "gateway/version.h"
@@ -127,11 +128,48 @@ int import_config(const Arguments& arguments) {
   return 0;
 }
 
+int migrate(std::string_view command, const Arguments& arguments, const weir::cmd::MigrationArguments& how) {
+  auto loaded = load(arguments);
+  if (!loaded) return give_up(loaded.error().message, faulty_configuration);
+  if (!loaded->options.postgres)
+    return give_up(fmt::format("migrations {} needs database=postgres; with {} there is nothing to migrate by hand",
+                               command, loaded->options.database_off ? "database=off" : "database=sqlite"),
+                   usage);
+  const auto code =
+      weir::cmd::migrations(command, loaded->options.postgres->server, how, weir::cmd::confirm_at_terminal, std::cout);
+  return code ? *code : give_up(code.error().message, failed);
+}
+
 void add_settings(CLI::App& command, Arguments& arguments) {
   command.add_option("-c,--conf", arguments.conf, "settings file (default: /etc/weir/weir.conf, /etc/weir.conf)");
   command.add_option("-p,--prefix", arguments.prefix, "folder that holds the node's state");
   command.add_option("--set", arguments.assignments, "a setting, key=value; may be given again")
       ->allow_extra_args(false);
+}
+
+void add_migrations(CLI::App& parent, Arguments& arguments, weir::cmd::MigrationArguments& how, int& code) {
+  static constexpr std::pair<const char*, const char*> commands[] = {
+      {"bootstrap", "make the tables, or bring those of an older Kong up to date"},
+      {"up", "run migrations that the database has not had"},
+      {"finish", "finish migrations that an upgrade has left pending"},
+      {"list", "list migrations; exits with 3: needs bootstrap, 4: some are pending, 5: there are new ones"},
+      {"status", "the same as JSON"},
+      {"reset", "delete all that Weir and Kong keep in the database"}};
+  for (const auto& [name, help] : commands) {
+    auto* command = parent.add_subcommand(name, help);
+    add_settings(*command, arguments);
+    command->add_flag("-y,--yes", how.yes, "do not ask");
+    command->add_flag("-q,--quiet", how.quiet, "print nothing but errors");
+    command->add_flag("-f,--force", how.force,
+                      "taken as Kong's commands do; migrations that have run are not repeated");
+    command->add_option("--db-timeout", how.db_timeout, "seconds that a statement may take")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 86'400));
+    command->add_option("--lock-timeout", how.lock_timeout, "seconds to wait for another node that migrates")
+        ->capture_default_str()
+        ->check(CLI::Range(0, 86'400));
+    command->callback([&, name = name] { code = migrate(name, arguments, how); });
+  }
 }
 
 }  // namespace
@@ -167,6 +205,11 @@ int main(int argc, char** argv) {
   add_settings(*import_command, arguments);
   import_command->add_option("file", arguments.file, "declarative file")->required();
   import_command->callback([&] { code = import_config(arguments); });
+
+  weir::cmd::MigrationArguments how;
+  auto* migrations_command = app.add_subcommand("migrations", "manage the tables of a PostgreSQL database");
+  migrations_command->require_subcommand(1);
+  add_migrations(*migrations_command, arguments, how, code);
 
   std::string shell;
   auto* completion_command = app.add_subcommand("completion", "print a completion script: bash, zsh or fish");
