@@ -75,6 +75,7 @@ struct Cache::Impl : std::enable_shared_from_this<Cache::Impl> {
     std::shared_ptr<const Found> found;
     std::uint64_t until_ms = 0;  // 0: for ever
     bool mortal = false;         // a row of it runs out by itself: never resurrected
+    bool cleared = false;        // outdated before its time
     std::size_t bytes = 0;
     std::size_t told = 0;  // waiters that were told and will come for it
     Recent* recent = nullptr;
@@ -124,7 +125,7 @@ std::shared_ptr<const Found> Cache::Impl::find(const LookupKey& key, std::uint64
       entry.told--;  // was counted when it began to wait, and gets what it was told of
       return entry.found;
     }
-    if (entry.until_ms == 0 || now_ms < entry.until_ms) {
+    if (!entry.cleared && (entry.until_ms == 0 || now_ms < entry.until_ms)) {
       if (entry.recent != nullptr) {
         entry.recent->entries.splice(entry.recent->entries.begin(), entry.recent->entries, entry.place);
         add(entry.recent == &positive ? counts.hits : counts.negative_hits, 1);
@@ -204,6 +205,7 @@ void Cache::Impl::answered(Map::value_type& pair, Found found, double expires_at
 bool Cache::Impl::resurrect(Entry& entry, std::uint64_t now_ms) {
   if (!entry.found || entry.found->failed || entry.mortal || options.resurrect_ttl.count() == 0) return false;
   entry.until_ms = now_ms + static_cast<std::uint64_t>(options.resurrect_ttl.count());
+  entry.cleared = false;
   add(counts.resurrected, 1);
   return true;
 }
@@ -238,7 +240,7 @@ void Cache::Impl::forget(Entry& entry) {
   }
   entry.recent = nullptr;
   entry.found.reset();
-  entry.mortal = false;
+  entry.mortal = entry.cleared = false;
   entry.told = 0;
 }
 
@@ -287,14 +289,23 @@ void Cache::invalidate(std::string_view key) {
 }
 
 void Cache::clear() {
-  for (auto at = impl_->map.begin(); at != impl_->map.end();) impl_->forget(at++);
+  for (auto at = impl_->map.begin(); at != impl_->map.end();) {
+    auto& entry = at->second;
+    if (entry.question) entry.question->outrun = true;
+    entry.cleared = true;
+    entry.told = 0;
+    const bool useful = entry.question || (entry.found && !entry.found->failed && !entry.mortal);
+    const auto next = std::next(at);
+    if (!useful) impl_->forget(at);
+    at = next;
+  }
   impl_->measure();
 }
 
 std::shared_ptr<const Found> Cache::peek(std::string_view key) const {
   auto [at, end] = impl_->map.equal_range(key);
   for (; at != end; ++at)
-    if (at->second.found && !at->second.found->failed) return at->second.found;
+    if (at->second.found && !at->second.found->failed && !at->second.cleared) return at->second.found;
   return nullptr;
 }
 

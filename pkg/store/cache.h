@@ -49,6 +49,8 @@ class Cache {
   std::shared_ptr<const Found> find(const LookupKey&, std::uint64_t now_ms, Ready ready);
 
   void invalidate(std::string_view key);  // LookupKey::text()
+  // All of it: nothing of it is served any more, unless it is asked for again and the database cannot tell; then it
+  // counts as outdated.
   void clear();
   // For GET /cache/{key}: nothing when it is not cached; negative ones give an empty list.
   std::shared_ptr<const Found> peek(std::string_view key) const;

@@ -210,10 +210,34 @@ TEST_F(CacheTest, forgets_what_is_invalidated) {
   EXPECT_EQ(find("b"), "two");
   cache->invalidate("services:c:::::");
   EXPECT_EQ(find("c"), "(asked)");
-  cache->clear();
-  EXPECT_EQ(find("b"), "(asked)");
+  EXPECT_EQ(counts.entries, 1u);
+  cache->invalidate("services:b:::::");
   EXPECT_EQ(counts.entries, 0u);
   EXPECT_EQ(counts.bytes, 0u);
+}
+
+TEST_F(CacheTest, serves_what_was_cleared_only_while_the_database_is_away) {
+  make();
+  const double now = std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+  fill("a", found("one"));
+  fill("b", found("two"));
+  fill("mortal", found("three"), 0, now + 1000);
+  cache->clear();
+  EXPECT_EQ(cache->peek("services:a:::::"), nullptr);
+  EXPECT_EQ(find("a"), "(asked)");
+  lookup.answer(found("new"));
+  run();
+  EXPECT_EQ(find("a"), "new");
+  EXPECT_EQ(find("b"), "(asked)");
+  lookup.answer(failed());
+  run();
+  EXPECT_EQ(find("b"), "two");
+  EXPECT_EQ(counts.resurrected, 1u);
+  EXPECT_EQ(find("mortal"), "(asked)");
+  lookup.answer(failed());
+  run();
+  EXPECT_EQ(find("mortal"), "(failed)");
+  EXPECT_EQ(counts.bytes, cache->bytes());
 }
 
 TEST_F(CacheTest, asks_again_when_an_invalidation_overtakes_the_answer) {
