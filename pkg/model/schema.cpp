@@ -47,7 +47,7 @@ bool Schema::has_tags() const {
 }
 
 bool Schema::has_ttl() const {
-  return field("ttl") != nullptr;
+  return field(ttl_field) != nullptr;
 }
 
 const Field* Schema::field(std::string_view name) const {

@@ -75,6 +75,9 @@ struct Field {
   std::vector<std::string> replaced_by;
 };
 
+// The field of rows that may end by themselves.
+inline constexpr std::string_view ttl_field = "ttl";
+
 class Schema {
  public:
   std::string_view name() const { return name_; }                  // "services": also table and collection path

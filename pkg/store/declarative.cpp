@@ -11,6 +11,8 @@
 
 #include "base/text.h"
 #include "model/formats.h"
+#include "model/rules.h"
+#include "store/cache_keys.h"
 #include "store/store.h"
 #include "store/table.h"
 #include "store/yaml.h"
@@ -23,30 +25,25 @@ using model::Field;
 using model::Problem;
 using model::Type;
 
-// Kong's entities that this version has no declaration for. They are refused by name: a file that asks for a plugin
-// must not be served without it.
-constexpr std::string_view unsupported_kinds[] = {"acls",
-                                                  "acme_storage",
-                                                  "basicauth_credentials",
+// Kong's entities that this version has no declaration for. They are refused by name: a file that asks for a
+// certificate must not be served without it.
+constexpr std::string_view unsupported_kinds[] = {"acme_storage",
                                                   "ca_certificates",
                                                   "certificates",
                                                   "clustering_data_planes",
                                                   "consumer_group_consumers",
                                                   "consumer_group_plugins",
                                                   "consumer_groups",
-                                                  "consumers",
                                                   "filter_chains",
                                                   "hmacauth_credentials",
                                                   "jwt_secrets",
                                                   "key_sets",
-                                                  "keyauth_credentials",
                                                   "keys",
                                                   "licenses",
                                                   "oauth2_authorization_codes",
                                                   "oauth2_credentials",
                                                   "oauth2_tokens",
                                                   "parameters",
-                                                  "plugins",
                                                   "ratelimiting_metrics",
                                                   "sessions",
                                                   "snis",
@@ -151,12 +148,14 @@ class Reader {
   void identify(Item&);
   void resolve(Item&, const Field&);
   std::string stable_id(Item&);
+  static std::string part_of_name(const Item&, const Field&);
   void migrate_paths(Object& route);
   void make(Item&);
   bool is_unique(const Item&, const Object& entity);
 
   double now_;
   bool old_paths_ = false;  // before "3.0": regular expressions are not marked
+  bool transform_ = true;   // false: passwords and the like are hashed already
   Faults faults_;
   std::unordered_map<const Schema*, std::deque<Item>> items_;
   std::unordered_map<const Schema*, std::unordered_map<std::string, std::string>> id_by_key_;
@@ -178,6 +177,8 @@ void Reader::read_head(const Object& root) {
       faults_.add({}, "_format_version", "expected one of: 1.1, 2.1, 3.0");
     old_paths_ = text == "1.1" || text == "2.1";
   }
+  if (const auto* transform = root.if_contains("_transform"); transform && transform->is_bool())
+    transform_ = transform->get_bool();
   for (const auto& [key, value] : root) {
     if (!key.starts_with('_') || key == "_format_version" || value.is_null()) continue;
     if (key == "_transform" && !value.is_bool())
@@ -287,6 +288,14 @@ void Reader::resolve(Item& item, const Field& field) {
               fmt::format("invalid reference '{}: {}' (no such entry in '{}')", field.name, shown, field.reference));
 }
 
+// A text as it is given; a parent's id, or the name by which the input refers to it; empty when there is none.
+std::string Reader::part_of_name(const Item& item, const Field& field) {
+  if (item.parent_field == &field) return item.parent->id;
+  const auto* given = item.input.if_contains(field.name);
+  if (given != nullptr && given->is_string()) return std::string(given->get_string());
+  return std::string(foreign_id(item.input, field.name));
+}
+
 // The same on every node and at every reload (kong/db/schema/others/declarative_config.lua): UUIDv5 of what names the
 // entity within its kind. What has no name is told apart by its content, so that a reload without a change changes
 // nothing.
@@ -294,23 +303,17 @@ std::string Reader::stable_id(Item& item) {
   static const Uuid entities = *Uuid::parse("fd02801f-0957-4a15-a55a-c8d9606f30b5");
   const auto space = Uuid::from_name(entities, item.schema->name());
   const auto* key = item.schema->endpoint_key().empty() ? nullptr : item.input.if_contains(item.schema->endpoint_key());
+  std::string name;
   if (key != nullptr && key->is_string()) {
-    std::string name(key->get_string());
-    if (const auto* field = item.schema->field(item.schema->endpoint_key()); field != nullptr && !field->unique) {
-      for (const auto& foreign : item.schema->fields()) {
-        if (foreign.type != Type::foreign || !foreign.cascade) continue;
-        const auto* given = item.input.if_contains(foreign.name);
-        name += ':';
-        if (item.parent != nullptr)
-          name += item.parent->id;
-        else if (given != nullptr && given->is_string())
-          name += std::string_view(given->get_string());
-        else
-          name += foreign_id(item.input, foreign.name);
-      }
-    }
-    return Uuid::from_name(space, name).text();
+    name = std::string_view(key->get_string());
+    if (const auto* field = item.schema->field(item.schema->endpoint_key()); field != nullptr && !field->unique)
+      for (const auto& foreign : item.schema->fields())
+        if (foreign.type == Type::foreign && foreign.cascade) name += ":" + part_of_name(item, foreign);
+  } else if (!item.schema->cache_key().empty()) {
+    name = fmt::format("{}:*", item.schema->name());  // of any workspace
+    for (const auto& part : item.schema->cache_key()) name += ":" + part_of_name(item, *item.schema->field(part));
   }
+  if (!name.empty()) return Uuid::from_name(space, name).text();
   const auto content = fmt::format("{}:{}", item.parent != nullptr ? item.parent->id : "", model::key_text(item.input));
   for (std::size_t copy = 0;; copy++) {
     auto id = Uuid::from_name(space, copy == 0 ? content : fmt::format("{}:{}", content, copy)).text();
@@ -356,7 +359,7 @@ void Reader::migrate_paths(Object& route) {
 
 void Reader::make(Item& item) {
   if (old_paths_ && item.schema->name() == "routes") migrate_paths(item.input);
-  auto entity = item.schema->insert(std::move(item.input), now_);
+  auto entity = item.schema->insert(std::move(item.input), now_, transform_);
   if (!entity) {
     if (entity.error().fields.empty())
       faults_.add_value(item.path, "@entity", json::array{json::value(entity.error().message)});
@@ -382,11 +385,12 @@ bool Reader::is_unique(const Item& item, const Object& entity) {
     if (!field.unique || field.name == "id" || value == nullptr || !value->is_string()) continue;
     if (!take(field.name, value->get_string())) return refuse(field.name, field.name, value->get_string());
   }
-  if (const auto key = item.schema->cache_key(); !key.empty()) {
-    const auto named = item.schema->endpoint_key();
-    const auto* value = entity.if_contains(named);
-    if (value != nullptr && value->is_string() && !take("cache_key", table_of(*item.schema).cache_key(entity, "")))
-      return refuse(named, named, value->get_string());
+  if (!item.schema->cache_key().empty() && !take("cache_key", cache_key(*item.schema, entity))) {
+    // Named by the last of its texts: a target, a group, the name of a plugin.
+    std::string_view named;
+    for (const auto& part : item.schema->cache_key())
+      if (item.schema->field(part)->type == Type::string) named = part;
+    return refuse(named, named, model::text_of(model::value_of(entity, named)));
   }
   if (!take("id", id_of(entity))) return refuse("id", "primary key", id_of(entity));
   return true;

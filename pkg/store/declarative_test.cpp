@@ -131,23 +131,24 @@ _format_version: "3.0"
 _extra: 1
 services:
 - {name: good, host: h}
-- {name: bad, host: h, port: 70000, colour: red, plugins: [{name: x}]}
+- {name: bad, host: h, port: 70000, colour: red, filter_chains: [{name: x}], plugins: [{name: x}]}
 - 5
 - {name: outer, host: h, routes: [{paths: [nope]}, {paths: [/], service: good}]}
 routes:
 - {name: r, paths: [/], service: missing}
-consumers: [{username: x}]
+jwt_secrets: [{username: x}]
 what: []
 upstreams: {}
 )"),
             json::parse(R"x({
     "_extra": "unknown field",
     "services": [null, {"port": "value should be between 0 and 65535", "colour": "unknown field",
-                        "plugins": "this version of Weir does not support 'plugins'; remove them"},
+                        "filter_chains": "this version of Weir does not support 'filter_chains'; remove them",
+                        "plugins": [{"name": "plugin 'x' not enabled; add it to the 'plugins' configuration property"}]},
                  "expected a record",
                  {"routes": [{"paths": ["should start with: / (fixed path) or ~/ (regex path)"]}, {"service": "unknown field"}]}],
     "routes": [{"service": "invalid reference 'service: missing' (no such entry in 'services')"}],
-    "consumers": "this version of Weir does not support 'consumers'; remove them",
+    "jwt_secrets": "this version of Weir does not support 'jwt_secrets'; remove them",
     "what": "unknown field",
     "upstreams": "expected an array"})x"));
 }
@@ -263,6 +264,124 @@ TEST(Declarative, types_plain_scalars_by_the_core_schema) {
   EXPECT_EQ(type_fault("name", "!!str 80"), "good");
   EXPECT_EQ(type_fault("name", "~"), "good");
   EXPECT_EQ(type_fault("name", "no"), "good");
+}
+
+// ---- consumers, credentials, plugins --------------------------------------------------------------------------------
+
+class DeclarativePlugins : public ::testing::Test {
+ protected:
+  DeclarativePlugins() { install_test_plugins(); }
+  ~DeclarativePlugins() override { model::install_plugin_schemas({}); }
+};
+
+constexpr std::string_view whole = R"(
+_format_version: "3.0"
+plugins:
+- {name: limit, config: {minute: 1}}
+- {name: limit, consumer: bob, route: r}
+services:
+- name: s
+  host: h
+  plugins: [{name: key-auth, config: {key_names: [k]}}]
+  routes:
+  - name: r
+    paths: [/]
+    plugins: [{name: limit, instance_name: mine}]
+consumers:
+- username: alice
+  plugins: [{name: limit}]
+  keyauth_credentials: [{key: alice-key, ttl: 100}]
+  basicauth_credentials: [{username: alice, password: secret}]
+  acls: [{group: one}, {group: two}]
+- username: bob
+keyauth_credentials:
+- {key: bob-key, consumer: bob}
+acls:
+- {group: one, consumer: bob}
+)";
+
+TEST_F(DeclarativePlugins, are_read_at_the_top_and_below_their_parents) {
+  const auto out = read(whole);
+  const auto alice = id_text(entity(out, consumers())), bob = id_text(entity(out, consumers(), 1));
+  EXPECT_EQ(entity(out, plugins()).at("config"), (Object{{"minute", 1}, {"policy", "local"}}));
+  EXPECT_EQ(entity(out, plugins(), 1).at("consumer"), (Object{{"id", bob}}));
+  EXPECT_EQ(entity(out, plugins(), 1).at("route"), (Object{{"id", id_text(entity(out, routes()))}}));
+  EXPECT_EQ(entity(out, plugins(), 2).at("service"), (Object{{"id", id_text(entity(out, services()))}}));
+  EXPECT_EQ(entity(out, plugins(), 3).at("route"), (Object{{"id", id_text(entity(out, routes()))}}));
+  EXPECT_TRUE(entity(out, plugins(), 3).at("service").is_null());
+  EXPECT_EQ(entity(out, plugins(), 4).at("consumer"), (Object{{"id", alice}}));
+  EXPECT_EQ(entity(out, key_auths()).at("key"), "alice-key");
+  EXPECT_EQ(entity(out, key_auths()).at("ttl"), 100);
+  EXPECT_EQ(entity(out, key_auths(), 1).at("consumer"), (Object{{"id", bob}}));
+  EXPECT_EQ(entity(out, acls(), 2).at("consumer"), (Object{{"id", bob}}));
+  EXPECT_EQ(entity(out, basic_auths()).at("password").as_string().size(), 40u);
+  const auto store = opened();
+  EXPECT_TRUE(store->replace_all(out.entities).has_value());
+}
+
+TEST_F(DeclarativePlugins, have_kongs_ids) {
+  const auto id = [](std::string_view kind, std::string_view name) {
+    return Uuid::from_name(Uuid::from_name(*Uuid::parse("fd02801f-0957-4a15-a55a-c8d9606f30b5"), kind), name).text();
+  };
+  const auto out = read(whole);
+  const auto alice = id("consumers", "alice");
+  EXPECT_EQ(id_text(entity(out, consumers())), alice);
+  EXPECT_EQ(id_text(entity(out, key_auths())), id("keyauth_credentials", "alice-key"));
+  EXPECT_EQ(id_text(entity(out, basic_auths())), id("basicauth_credentials", "alice"));
+  EXPECT_EQ(id_text(entity(out, acls())), id("acls", "acls:*:" + alice + ":one"));
+  EXPECT_EQ(id_text(entity(out, plugins())), id("plugins", "plugins:*:limit:::"));
+  EXPECT_EQ(id_text(entity(out, plugins(), 2)), id("plugins", "plugins:*:key-auth::" + id("services", "s") + ":"));
+  EXPECT_EQ(id_text(entity(out, plugins(), 3)), id("plugins", "mine"));
+}
+
+TEST_F(DeclarativePlugins, take_passwords_as_they_are_when_told_so) {
+  const auto out = read(R"({_format_version: "3.0", _transform: false, consumers: [{username: a,
+      basicauth_credentials: [{username: a, password: hashed}]}]})");
+  EXPECT_EQ(entity(out, basic_auths()).at("password"), "hashed");
+}
+
+TEST_F(DeclarativePlugins, name_faults_where_they_are) {
+  EXPECT_EQ(faults(R"(
+_format_version: "3.0"
+consumers:
+- {tags: [a]}
+- username: a
+  plugins: [{name: key-auth}, {name: limit, config: {minute: x}}, {name: limit, consumer: a}]
+  keyauth_credentials: [{consumer: a}]
+- username: a
+plugins:
+- {name: nope}
+- {name: limit}
+- {name: limit, tags: [b]}
+- {name: limit, service: missing}
+acls:
+- {group: g, consumer: nobody}
+)"),
+            json::parse(R"x({
+    "consumers": [{"@entity": ["at least one of these fields must be non-empty: 'custom_id', 'username'"]},
+                  {"plugins": [{"consumer": "value must be null"}, {"config": {"minute": "expected an integer"}}, {"consumer": "unknown field"}],
+                   "keyauth_credentials": [{"consumer": "unknown field"}]},
+                  {"username": "uniqueness violation: 'consumers' entity with username set to 'a' already declared"}],
+    "plugins": [{"name": "plugin 'nope' not enabled; add it to the 'plugins' configuration property"}, null,
+                {"name": "uniqueness violation: 'plugins' entity with name set to 'limit' already declared"},
+                {"service": "invalid reference 'service: missing' (no such entry in 'services')"}],
+    "acls": [{"consumer": "invalid reference 'consumer: nobody' (no such entry in 'consumers')"}]})x"));
+}
+
+TEST_F(DeclarativePlugins, are_exported_and_read_again_as_they_were) {
+  const auto store = opened();
+  ASSERT_TRUE(store->replace_all(read(whole).entities).has_value());
+  const auto text = print_declarative(*store);
+  ASSERT_TRUE(text.has_value());
+  EXPECT_TRUE(text->find("\n_transform: false\n") != std::string::npos) << *text;
+  const auto again = parse_declarative(*text, 5);
+  ASSERT_TRUE(again.has_value()) << again.error().message << *text;
+  EXPECT_EQ(again->entities.size(), read(whole).entities.size());
+  for (const auto& [schema, entity] : again->entities) {
+    auto held = **store->find(*schema, id_value(entity)), seen = entity;
+    for (auto* row : {&held, &seen}) row->erase("ttl");  // a second may have passed
+    EXPECT_TRUE(same(held, seen)) << json::serialize(held) << "\n" << json::serialize(seen);
+  }
 }
 
 // ---- export ---------------------------------------------------------------------------------------------------------

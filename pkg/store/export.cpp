@@ -1,4 +1,6 @@
 // Writes what a store holds in Kong's declarative format.
+#include <map>
+
 #include <fmt/format.h>
 #include <boost/json.hpp>
 
@@ -38,6 +40,16 @@ json::object record_without_nulls(std::span<const Field> fields, const Object& r
   return out;
 }
 
+json::object entity_without_nulls(const Schema& schema, const Object& entity) {
+  auto out = record_without_nulls(schema.fields(), entity);
+  for (const auto& declared : schema.fields()) {
+    const auto& field = schema.field_for(declared, entity);
+    if (&field == &declared) continue;  // else: the configuration of a plugin
+    if (const auto* value = entity.if_contains(declared.name)) out[declared.name] = without_nulls(field, *value);
+  }
+  return out;
+}
+
 json::value without_nulls(const Field& field, const json::value& value) {
   if (field.type == Type::record && value.is_object()) return record_without_nulls(field.fields, value.get_object());
   // A record in a list.
@@ -51,25 +63,48 @@ json::value without_nulls(const Field& field, const json::value& value) {
   return value;
 }
 
+// What is looked up is not loaded: it is read page by page.
+Outcome<json::array> pages_of(Store& store, const Schema& schema) {
+  json::array out;
+  PageQuery query;
+  query.size = 1000;
+  for (;;) {
+    auto page = store.page(schema, query);
+    if (!page) return std::unexpected(std::move(page.error()));
+    for (const auto& row : page->rows) out.push_back(entity_without_nulls(schema, row));
+    if (!page->next_offset) return out;
+    query.offset = *page->next_offset;
+  }
+}
+
 }  // namespace
 
 Outcome<std::string> print_declarative(Store& store) {
-  json::object document{{"_format_version", "3.0"}};
+  std::map<std::string_view, json::array> lists;
   std::string faults;
-  auto loaded = store.load(
-      [&](const Schema& schema, Object entity) {
-        auto& list = document[schema.name()];
-        if (list.is_null()) list.emplace_array();
-        list.get_array().push_back(record_without_nulls(schema.fields(), entity));
-      },
-      [&](Fault fault) {
-        auto line = fmt::format("# left out: {} {}: {}", fault.schema, fault.id, fault.message);
-        // A comment ends with its line, whatever a broken row holds.
-        for (auto& c : line)
-          if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) >= 0x7f) c = '?';
-        faults += line + "\n";
-      });
+  auto loaded = store.load([&](const Schema& schema,
+                               Object entity) { lists[schema.name()].push_back(entity_without_nulls(schema, entity)); },
+                           [&](Fault fault) {
+                             auto line = fmt::format("# left out: {} {}: {}", fault.schema, fault.id, fault.message);
+                             // A comment ends with its line, whatever a broken row holds.
+                             for (auto& c : line)
+                               if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) >= 0x7f)
+                                 c = '?';
+                             faults += line + "\n";
+                           });
   if (!loaded) return std::unexpected(model::database_failed(std::move(loaded.error().message)));
+  json::object document{{"_format_version", "3.0"}};
+  for (const auto* schema : model::schemas()) {
+    auto& list = lists[schema->name()];
+    if (!schema->core()) {
+      auto rows = pages_of(store, *schema);
+      if (!rows) return std::unexpected(std::move(rows.error()));
+      list = std::move(*rows);
+    }
+    if (list.empty()) continue;
+    if (schema->transforms()) document["_transform"] = false;  // passwords are written as they are stored
+    document[schema->name()] = std::move(list);
+  }
   std::string out = faults;
   print_yaml(out, document);
   return out;

@@ -1,6 +1,7 @@
 #include "store/sqlite_store.h"
 
 #include <charconv>
+#include <chrono>
 
 #include <fmt/format.h>
 #include <boost/json.hpp>
@@ -83,6 +84,10 @@ std::string list_sql(const Table& table, const PageQuery& query) {
 
 }  // namespace
 
+double SqliteStore::unix_now() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
 Result<std::unique_ptr<Store>> open_sqlite(const std::string& path, std::string_view source_name,
                                            References references) {
   auto db = Database::open(path, references == References::kept);
@@ -106,13 +111,15 @@ Result<void> SqliteStore::load_table(const Table& table, const std::function<voi
     auto row = query->step();
     if (!row) return fail("{}", db_.explain(row.error()));
     if (!*row) return {};
-    auto entity = table.read(*query);
+    auto entity = read(table, *query);
     if (!entity) {
       faulty({table.name(), std::string(query->text(0)), std::move(entity.error().message)});
-    } else if (auto good = table.schema().check(*entity); !good) {
-      faulty({table.name(), std::string(id_of(*entity)), std::move(good.error().message)});
+    } else if (!*entity) {
+      continue;
+    } else if (auto good = table.schema().check(**entity); !good) {
+      faulty({table.name(), std::string(id_of(**entity)), std::move(good.error().message)});
     } else {
-      each(table.schema(), std::move(*entity));
+      each(table.schema(), std::move(**entity));
     }
   }
 }
@@ -129,15 +136,30 @@ Result<void> SqliteStore::load(const std::function<void(const Schema&, Object)>&
   return {};
 }
 
+Result<std::optional<Object>> SqliteStore::read(const Table& table, const Statement& row) const {
+  auto entity = table.read(row);
+  if (!entity) return std::unexpected(std::move(entity.error()));
+  if (table.schema().has_ttl()) {
+    auto& ttl = (*entity)[model::ttl_field];
+    if (ttl.is_number()) {
+      const auto left = ttl.to_number<double>() - unix_now();
+      if (left < 0) return std::optional<Object>();
+      ttl = static_cast<std::int64_t>(std::min(left, 1e15));
+    }
+  }
+  table.schema().adapt(*entity);
+  return std::optional<Object>(std::move(*entity));
+}
+
 Outcome<std::optional<Object>> SqliteStore::first_row(const Table& table, Statement& query) {
   auto row = query.step();
   if (!row) return std::unexpected(failed(row.error()));
   if (!*row) return std::optional<Object>{};
-  auto entity = table.read(query);
+  auto entity = read(table, query);
   if (!entity)
     return std::unexpected(model::database_failed(fmt::format("a row of {} in the database {} cannot be read: {}",
                                                               table.name(), db_.path(), entity.error().message)));
-  return std::optional<Object>(std::move(*entity));
+  return std::move(*entity);
 }
 
 Outcome<std::optional<Object>> SqliteStore::find(const Schema& schema, const Uuid& id) {
@@ -192,9 +214,10 @@ Outcome<std::vector<Object>> SqliteStore::find_all(const Schema& schema, std::st
     if (!row) return std::unexpected(failed(row.error()));
     if (!*row) return out;
     // One damaged row does not hide the others.
-    if (auto entity = table.read(*query))
-      out.push_back(std::move(*entity));
-    else
+    auto entity = read(table, *query);
+    if (entity && *entity)
+      out.push_back(std::move(**entity));
+    else if (!entity)
       note_left_out(table, query->text(0), entity.error());
   }
 }
@@ -237,9 +260,10 @@ Outcome<Page> SqliteStore::page(const Schema& schema, const PageQuery& asked) {
     seen++;
     last = query->text(0);
     // One damaged row does not hide the others; load() reports it.
-    if (auto entity = table.read(*query))
-      page.rows.push_back(std::move(*entity));
-    else
+    auto entity = read(table, *query);
+    if (entity && *entity)
+      page.rows.push_back(std::move(**entity));
+    else if (!entity)
       note_left_out(table, last, entity.error());
   }
   page.next_offset =

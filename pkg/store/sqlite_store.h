@@ -39,8 +39,11 @@ class SqliteStore final : public Store {
  private:
   struct Held;  // what replace_all found
 
+  static double unix_now();  // seconds with fractions
   model::Problem failed(const SqlError&) const;
   std::string where(const Table&, const model::Field&) const;  // the statement of find_by and find_all
+  // The row that the statement stands at as an entity; nothing when its time to live is over.
+  Result<std::optional<Object>> read(const Table&, const Statement&) const;
   Outcome<std::optional<Object>> first_row(const Table&, Statement&);
   Result<void> load_table(const Table&, const std::function<void(const Schema&, Object)>& each,
                           const std::function<void(Fault)>& faulty);
@@ -50,8 +53,11 @@ class SqliteStore final : public Store {
   Outcome<T> write(Work work);
   std::optional<Object> before(const Schema&, std::string_view id);
   Outcome<void> put(const Table&, const std::string& sql, const Object& entity);
+  Outcome<void> put_row(const Table&, const std::string& sql, const Object& stored);
+  Outcome<Object> with_end(const Table&, const Object& entity);
+  Outcome<void> drop_ended(const Table&);
   Outcome<void> put_existing(const Table&, const Object& entity);
-  Outcome<void> erase(const Table&, std::string_view id, Changes&);
+  Outcome<void> erase(const Table&, std::string_view id, Changes&, const Object* known = nullptr);
   Outcome<void> erase_children(const Table& parent, std::string_view id, Changes&);
   Outcome<bool> exists(const std::string& sql, std::string_view id);
   Outcome<Held> read_held();

@@ -420,6 +420,13 @@ TEST(Tables, have_the_columns_of_kongs) {
        "slots healthchecks tags algorithm host_header client_certificate_id ws_id hash_on_query_arg "
        "hash_fallback_query_arg hash_on_uri_capture hash_fallback_uri_capture use_srv_name updated_at"},
       {"targets", "id created_at upstream_id target weight tags ws_id cache_key updated_at"},
+      {"consumers", "id created_at username custom_id tags ws_id updated_at"},
+      {"plugins",
+       "id created_at name consumer_id service_id route_id config enabled cache_key protocols tags ws_id instance_name "
+       "updated_at"},
+      {"keyauth_credentials", "id created_at consumer_id key tags ttl ws_id"},
+      {"basicauth_credentials", "id created_at consumer_id username password tags ws_id"},
+      {"acls", "id created_at consumer_id group cache_key tags ws_id"},
       {"workspaces", "id name comment created_at meta config updated_at"},
       {"tags", "entity_id entity_name tags"},
       {"parameters", "key value created_at"},

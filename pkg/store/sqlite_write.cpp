@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <boost/json.hpp>
 
+#include "model/rules.h"
 #include "store/cache_keys.h"
 #include "store/same.h"
 #include "store/sqlite_store.h"
@@ -46,10 +47,47 @@ Outcome<T> SqliteStore::write(Work work) {
 }
 
 Outcome<void> SqliteStore::put(const Table& table, const std::string& sql, const Object& entity) {
+  if (table.schema().has_ttl()) {
+    if (auto dropped = drop_ended(table); !dropped) return dropped;
+    const auto stored = with_end(table, entity);
+    if (!stored) return std::unexpected(stored.error());
+    return put_row(table, sql, *stored);
+  }
+  return put_row(table, sql, entity);
+}
+
+Outcome<void> SqliteStore::put_row(const Table& table, const std::string& sql, const Object& stored) {
   auto statement = db_.prepare(sql);
   if (!statement) return std::unexpected(failed(statement.error()));
-  table.bind(*statement, entity, workspace_);
-  if (auto done = statement->run(); !done) return std::unexpected(refused(table, entity, done.error()));
+  table.bind(*statement, stored, workspace_);
+  if (auto done = statement->run(); !done) return std::unexpected(refused(table, stored, done.error()));
+  return {};
+}
+
+// The entity with the moment of its end in place of the seconds that are left. An update that does not change them
+// does not move the end: they come from a read a moment ago, rounded down.
+Outcome<Object> SqliteStore::with_end(const Table& table, const Object& entity) {
+  const auto& ttl = model::value_of(entity, model::ttl_field);
+  if (!ttl.is_number()) return entity;
+  Object out = entity;
+  double end = unix_now() + ttl.to_number<double>();
+  auto query = db_.prepare(fmt::format("SELECT ttl FROM \"{}\" WHERE id = ?1 AND ttl IS NOT NULL", table.name()));
+  if (!query) return std::unexpected(failed(query.error()));
+  query->bind(1, id_of(entity));
+  auto row = query->step();
+  if (!row) return std::unexpected(failed(row.error()));
+  constexpr double reading = 2;  // seconds
+  if (*row && query->real(0) >= end - reading && query->real(0) <= end + 1) end = query->real(0);
+  out[model::ttl_field] = end;
+  return out;
+}
+
+// Rows that have run out no longer hold their unique values.
+Outcome<void> SqliteStore::drop_ended(const Table& table) {
+  auto statement = db_.prepare(fmt::format("DELETE FROM \"{}\" WHERE ttl < ?1", table.name()));
+  if (!statement) return std::unexpected(failed(statement.error()));
+  statement->bind(1, unix_now());
+  if (auto done = statement->run(); !done) return std::unexpected(failed(done.error()));
   return {};
 }
 
@@ -154,9 +192,11 @@ Outcome<void> SqliteStore::erase_children(const Table& parent, std::string_view 
   return {};
 }
 
-Outcome<void> SqliteStore::erase(const Table& table, std::string_view id, Changes& changes) {
+// known: the row as it was, when the caller has read it before; else it is read here.
+Outcome<void> SqliteStore::erase(const Table& table, std::string_view id, Changes& changes, const Object* known) {
   if (auto done = erase_children(table, id, changes); !done) return done;
-  const auto held = before(table.schema(), id);
+  std::optional<Object> held;
+  if (known == nullptr && (held = before(table.schema(), id))) known = &*held;
   auto statement = db_.prepare(fmt::format("DELETE FROM \"{}\" WHERE id = ?1", table.name()));
   if (!statement) return std::unexpected(failed(statement.error()));
   statement->bind(1, id);
@@ -165,7 +205,7 @@ Outcome<void> SqliteStore::erase(const Table& table, std::string_view id, Change
       return std::unexpected(still_referenced(table, id, done.error()));
     return std::unexpected(failed(done.error()));
   }
-  if (db_.changed_rows() > 0) changes.push_back(deletion(table.schema(), id, held ? &*held : nullptr));
+  if (db_.changed_rows() > 0) changes.push_back(deletion(table.schema(), id, known));
   return {};
 }
 
@@ -184,15 +224,17 @@ Outcome<SqliteStore::Held> SqliteStore::read_held() {
   Held held;
   for (const auto& table : tables()) {
     auto& rows = held.rows[&table.schema()];
+    if (table.schema().has_ttl())
+      if (auto dropped = drop_ended(table); !dropped) return std::unexpected(std::move(dropped.error()));
     auto query = db_.prepare(table.select());
     if (!query) return std::unexpected(failed(query.error()));
     for (;;) {
       auto row = query->step();
       if (!row) return std::unexpected(failed(row.error()));
       if (!*row) break;
-      auto entity = table.read(*query);
-      const bool readable = entity.has_value();
-      rows.emplace(std::string(query->text(0)), Held::Row{readable ? std::move(*entity) : Object{}, readable, false});
+      auto entity = read(table, *query);
+      const bool readable = entity && *entity;
+      rows.emplace(std::string(query->text(0)), Held::Row{readable ? std::move(**entity) : Object{}, readable, false});
     }
   }
   return held;
@@ -252,7 +294,7 @@ Outcome<Changes> SqliteStore::replace_all(const std::vector<std::pair<const Sche
     Changes changes;
     for (const auto& table : tables()) {
       for (auto& row : wanted[&table.schema()]) {
-        auto done = row.is_new ? put(table, table.insert(), row.entity) : put_existing(table, row.entity);
+        auto done = put(table, row.is_new ? table.insert() : table.upsert(), row.entity);
         if (!done) return std::unexpected(std::move(done.error()));
         changes.push_back(change(table.schema(), row.before, row.entity));
       }
@@ -261,7 +303,8 @@ Outcome<Changes> SqliteStore::replace_all(const std::vector<std::pair<const Sche
     for (auto table = all.rbegin(); table != all.rend(); ++table)
       for (const auto& [id, row] : held->rows[&table->schema()])
         if (!row.wanted)
-          if (auto done = erase(*table, id, changes); !done) return std::unexpected(std::move(done.error()));
+          if (auto done = erase(*table, id, changes, row.readable ? &row.entity : nullptr); !done)
+            return std::unexpected(std::move(done.error()));
     return changes;
   });
 }

@@ -28,6 +28,7 @@ bool is_json(Type type) {
 }
 
 std::string_view sql_type(const Field& field) {
+  if (field.name == model::ttl_field) return "REAL";  // the moment of its end, with fractions
   switch (field.type) {
     case Type::integer:
       return field.milliseconds ? "REAL" : "INTEGER";
@@ -217,6 +218,8 @@ std::vector<std::string> Table::create() const {
     out.push_back(
         fmt::format("CREATE INDEX IF NOT EXISTS \"{0}_{1}_idx\" ON \"{0}\" (\"{1}\", {2})", table, column.name, order));
   }
+  if (schema_->has_ttl())
+    out.push_back(fmt::format("CREATE INDEX IF NOT EXISTS \"{0}_ttl_idx\" ON \"{0}\" (ttl)", table));
   if (!schema_->has_tags()) return out;
   // The table `tags` follows by triggers, as in Kong; a row without tags has no row there.
   const auto keep =

@@ -9,6 +9,8 @@
 #include <boost/json.hpp>
 
 #include "model/entities.h"
+#include "model/plugin_schemas.h"
+#include "model/schema_builder.h"
 #include "store/store.h"
 
 namespace weir::store {
@@ -41,6 +43,43 @@ inline const Schema& upstreams() {
 }
 inline const Schema& targets() {
   return model::schema<model::Target>();
+}
+
+inline const Schema& consumers() {
+  return model::schema<model::Consumer>();
+}
+inline const Schema& plugins() {
+  return model::schema<model::Plugin>();
+}
+inline const Schema& key_auths() {
+  return model::schema<model::KeyAuthCredential>();
+}
+inline const Schema& basic_auths() {
+  return model::schema<model::BasicAuthCredential>();
+}
+inline const Schema& acls() {
+  return model::schema<model::Acl>();
+}
+
+// Two plugins: "key-auth", which no consumer may have, and "limit".
+inline void install_test_plugins() {
+  struct KeyAuth {
+    std::vector<std::string> key_names{"apikey"};
+    std::optional<std::string> realm;
+  };
+  struct Limit {
+    std::optional<std::int64_t> minute;
+    std::string policy = "local";
+  };
+  static const auto key_auth = model::SchemaBuilder<KeyAuth>("key-auth")
+                                   .field("key_names", &KeyAuth::key_names, "Names.")
+                                   .field("realm", &KeyAuth::realm, "Realm.")
+                                   .build();
+  static const auto limit = model::SchemaBuilder<Limit>("limit")
+                                .field("minute", &Limit::minute, "Per minute.")
+                                .field("policy", &Limit::policy, "Policy.")
+                                .build();
+  model::install_plugin_schemas({{"key-auth", &key_auth.schema, false, 2}, {"limit", &limit.schema, true, 1}});
 }
 
 // A complete entity from what a client would send.
