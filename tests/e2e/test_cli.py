@@ -8,8 +8,9 @@ from harness import run_weir
 
 
 @pytest.mark.parametrize("args,words", [
-    (["--help"], ["run", "check", "version", "config"]), (["run", "--help"], ["--set", "--prefix"]), (["check", "--help"], ["--conf"]),
-    (["config", "--help"], ["export", "import"]), (["completion", "--help"], ["bash", "zsh", "fish"]),
+    (["--help"], ["run", "check", "version", "config", "migrations"]), (["run", "--help"], ["--set", "--prefix"]), (["check", "--help"], ["--conf"]),
+    (["config", "--help"], ["export", "import"]), (["migrations", "--help"], ["bootstrap", "up", "finish", "list", "status", "reset"]),
+    (["completion", "--help"], ["bash", "zsh", "fish"]),
 ])
 def test_help(args, words):
     run = run_weir(*args)
