@@ -54,9 +54,8 @@ class PostgresStore final : public Store {
   enum class How : std::uint8_t { insert, update, upsert };
 
   model::Problem failed(const PostgresError&);
-  PostgresConnection& lists() { return read_only_ ? *read_only_ : primary_; }
-  Outcome<std::vector<Object>> rows(PostgresConnection&, const PostgresTable&, const std::string& condition,
-                                    const std::vector<PostgresValue>& values);
+  // From the read-only server; from the primary when there is none, or it is away.
+  Pg<PostgresResult> ask_lists(const std::string& sql, const std::vector<PostgresValue>& values);
   Outcome<std::optional<Object>> first(const PostgresTable&, const std::string& condition,
                                        const std::vector<PostgresValue>& values);
   Outcome<std::string> workspace(PostgresConnection&);
@@ -67,7 +66,7 @@ class PostgresStore final : public Store {
   // when others were in the way.
   template <class Work>
   Outcome<Changes> write(Work work);
-  Outcome<void> commit(Changes& changes, std::vector<RowChange>& done);
+  Outcome<void> commit(const std::vector<RowChange>& done);
   Outcome<void> run(const std::string& sql, const std::vector<PostgresValue>& values);
   Outcome<Written> put_one(How, const Schema&, const Object& entity);
   Outcome<void> put(How, const PostgresTable&, const Object& entity, const Object* before, std::vector<RowChange>&);
