@@ -76,6 +76,12 @@ bool Arguments::has(std::string_view name) const {
   return std::ranges::any_of(list_, [&](const auto& argument) { return argument.name == name; });
 }
 
+const std::string* Arguments::first(std::string_view name) const {
+  for (const auto& argument : list_)
+    if (argument.name == name && argument.value) return &*argument.value;
+  return nullptr;
+}
+
 bool Arguments::remove(std::string_view name) {
   return std::erase_if(list_, [&](const auto& argument) { return argument.name == name; }) > 0;
 }

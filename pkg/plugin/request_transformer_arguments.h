@@ -15,6 +15,7 @@ class Arguments {
   std::string print() const;  // escapes all but letters, digits and -._~!*'()
 
   bool has(std::string_view name) const;
+  const std::string* first(std::string_view name) const;  // null: there is none with a value
   bool remove(std::string_view name);                                         // all of that name; whether there was one
   bool rename(std::string_view old_name, std::string_view new_name);          // takes the place of all of the new name
   void set(std::string_view name, std::string_view value);                    // instead of all of that name

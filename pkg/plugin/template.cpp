@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "plugin/body_args.h"
+#include "plugin/request_transformer_arguments.h"
 
 namespace weir::plugin {
 namespace {
@@ -22,6 +23,11 @@ std::optional<std::size_t> closing(std::string_view text, std::size_t open) {
     if (text[at] == ')' && --depth == 0) return at + 1;
   }
   return std::nullopt;
+}
+
+void append_first(std::string_view query, std::string_view name, std::string& out) {
+  const auto all = Arguments::parse(query);
+  if (const auto* value = all.first(name)) out += *value;
 }
 
 }  // namespace
@@ -168,6 +174,10 @@ bool Template::append(const Term& term, const Exchange& x, std::string& out) {
     case Term::query: {
       std::string scratch;
       const auto found = find_arg(x.raw_query(), term.name, scratch);
+      if (found.state == Arg::many) {  // Lua would have a table: the first is more useful
+        append_first(x.raw_query(), term.name, out);
+        return true;
+      }
       // Lua's value of an argument without "=".
       out += found.state == Arg::other ? std::string_view("true") : found.text;
       return found.state != Arg::absent;

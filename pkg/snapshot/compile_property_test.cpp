@@ -5,7 +5,7 @@
 #include <map>
 #include <random>
 
-#include "snapshot/test_support.h"
+#include "snapshot/plugin_test_support.h"
 
 namespace weir::snapshot {
 namespace {
@@ -15,7 +15,7 @@ using namespace testing;
 // Few names and values, so that objects meet: hosts that overlap, paths that nest, parents that are missing.
 class World {
  public:
-  explicit World(unsigned seed) : random_(seed) {}
+  explicit World(unsigned seed) : random_(seed) { install_test_kinds(); }
 
   // Some changes, remembered in the final state.
   store::Changes step() {
@@ -39,13 +39,16 @@ class World {
   store::Change random_change() {
     const auto number = 1 + below(12);
     const bool drops = below(4) == 0;
-    switch (below(6)) {
+    switch (below(8)) {
       case 0:
         return drops ? drop<model::Upstream>(number % 5) : random_upstream(number % 5);
       case 1:
         return drops ? drop<model::Target>(number) : random_target(number);
       case 2:
         return drops ? drop<model::Service>(number % 5) : random_service(number % 5);
+      case 3:
+      case 4:
+        return drops ? drop<model::Plugin>(number) : random_plugin(number);
       default:
         return drops ? drop<model::Route>(number) : random_route(number);
     }
@@ -59,6 +62,16 @@ class World {
   store::Change random_service(std::uint32_t number) {
     return put_service(number, fmt::format(R"({{"host":"{}","enabled":{},"path":"/{}"}})",
                                            one_of({"u", "V", "w", "x", "y"}), below(4) != 0, below(100)));
+  }
+  // In all scopes, two of one kind and scope among them.
+  store::Change random_plugin(std::uint32_t number) {
+    PluginScope scope;
+    if (below(2) == 0) scope.route = 1 + below(12);
+    if (below(2) == 0) scope.service = below(5);
+    if (below(3) == 0) scope.consumer = 100 + below(2);
+    scope.extra = fmt::format(R"("enabled":{},"protocols":[{}])", below(6) != 0,
+                              one_of({R"("http","https")", R"("https")", R"("grpc")"}));
+    return put_plugin(number, one_of({"high", "middle", "other-middle", "low"}), scope);
   }
   store::Change random_route(std::uint32_t number) {
     std::string json = R"({"protocols":["http","https"])";
@@ -97,6 +110,21 @@ void describe(const Backend* backend, std::string& out) {
     out += fmt::format(" {}:{}={}", target->host, target->port, target->weight);
 }
 
+void describe_plugins(const Snapshot& snapshot, std::string& out) {
+  out += fmt::format("\n{} plugins, {} high, for all {}", snapshot.plugins(), snapshot.plugins_of_kind("high"),
+                     numbers(snapshot.chain(nullptr)));
+  std::vector<const PluginInstance*> chain;
+  for (std::uint32_t number = 0; number <= 12; number++) {
+    const auto* route = snapshot.find_route(id(number));
+    if (number > 0 && !route) continue;
+    out += fmt::format("\nroute {}: {}", number, numbers(snapshot.chain(route)));
+    for (std::uint32_t consumer = 100; consumer < 102; consumer++) {
+      snapshot.chain_of(route, id(consumer), chain);
+      out += fmt::format("; {} {}", snapshot.has_plugins_of(id(consumer)), numbers(chain));
+    }
+  }
+}
+
 // All that can be asked of a snapshot, but for slot numbers, which depend on history.
 std::string behaviour(const Snapshot& snapshot) {
   static const auto requests = [] {
@@ -124,6 +152,7 @@ std::string behaviour(const Snapshot& snapshot) {
     out += '\n';
   }
   for (const auto* name : {"u", "v", "w", "x"}) describe(snapshot.find_backend(name), out);
+  describe_plugins(snapshot, out);
   for (const auto& fault : snapshot.faults())
     out += fmt::format("\n{} {} {}", fault.origin.kind, fault.origin.id.text(), fault.message);
   return out;
@@ -145,11 +174,11 @@ TEST(CompileProperty, growing_change_by_change_equals_compiling_at_once) {
     std::vector<std::pair<SnapshotPtr, std::string>> kept;
     for (int step = 0; step < 60; step++) {
       const auto before = snapshot;
-      snapshot = compile_all(world.step(), before);
+      snapshot = compile_plugins(world.step(), before);
       ASSERT_EQ(snapshot->revision(), static_cast<std::uint64_t>(step) + 1);
       expect_changed_backends(before, *snapshot);
       const auto now = behaviour(*snapshot);
-      ASSERT_EQ(now, behaviour(*compile_all(world.all_shuffled()))) << "step " << step;
+      ASSERT_EQ(now, behaviour(*compile_plugins(world.all_shuffled()))) << "step " << step;
       if (step % 10 == 0) kept.emplace_back(snapshot, now);
       if (::testing::Test::HasFailure()) return;
     }
@@ -160,9 +189,9 @@ TEST(CompileProperty, growing_change_by_change_equals_compiling_at_once) {
 TEST(CompileProperty, applying_everything_again_changes_nothing) {
   World world(99);
   SnapshotPtr snapshot;
-  for (int step = 0; step < 40; step++) snapshot = compile_all(world.step(), snapshot);
+  for (int step = 0; step < 40; step++) snapshot = compile_plugins(world.step(), snapshot);
   const auto was = behaviour(*snapshot);
-  EXPECT_EQ(behaviour(*compile_all(world.all_shuffled(), snapshot)), was);
+  EXPECT_EQ(behaviour(*compile_plugins(world.all_shuffled(), snapshot)), was);
 }
 
 }  // namespace

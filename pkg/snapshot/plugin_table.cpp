@@ -9,10 +9,10 @@ std::string_view bytes_of(const Uuid& id) {
   return {reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size()};
 }
 
-// The order of a chain. Names tell kinds of one priority apart.
+// The order of a chain: of one priority by falling name, as Kong.
 bool runs_before(const PluginInstance& a, const PluginInstance& b) {
   if (a.kind->priority != b.kind->priority) return a.kind->priority > b.kind->priority;
-  return a.kind->name < b.kind->name;
+  return a.kind->name > b.kind->name;
 }
 
 // Stores keep two of one kind and scope from being there; between two changes that swap them the smaller id goes first.

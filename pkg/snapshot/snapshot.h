@@ -114,7 +114,8 @@ struct PluginInstance {
   bool http = true, https = true;  // its protocols
 };
 
-// The plugins of a request, one of each kind, the most specific one (kong-entities.md section 6), by falling priority.
+// The plugins of a request, one of each kind, the most specific one (kong-entities.md section 6), by falling priority,
+// then name.
 struct Chain {
   std::vector<std::shared_ptr<const PluginInstance>> plugins;  // without consumer-scoped ones
   std::uint8_t phases = 0;                                     // of all of them together; plugin::Phase
