@@ -15,7 +15,9 @@ std::span<const Kind* const> kinds() {
                                   &ip_restriction(),
                                   &key_auth(),
                                   &request_size_limiting(),
-                                  &request_termination()};
+                                  &request_termination(),
+                                  &request_transformer(),
+                                  &response_transformer()};
     // Kong runs plugins of one priority by falling name.
     std::ranges::sort(list, [](const Kind* a, const Kind* b) {
       return a->priority != b->priority ? a->priority > b->priority : a->name > b->name;
