@@ -35,7 +35,7 @@ TEST(BodyArgs, finds_and_cuts_one_name) {
       {form, "kk=1&K=2&=k", Arg::absent},
       {form, "", Arg::absent},
       {json, R"({"k":"v"})", Arg::one, "v", "{}"},
-      {json, R"( {"a":1, "k" : "v" } )", Arg::one, "v", R"( {"a":1 } )"},
+      {json, R"( {"a":1, "k" : "v" } )", Arg::one, "v", R"( {"a":1} )"},
       {json, R"({"k":"v","a":[{"k":1}]})", Arg::one, "v", R"({"a":[{"k":1}]})"},
       {json, R"({"\u006b":"\u00e9\n","b":"\"}"})", Arg::one, "\xc3\xa9\n", R"({"b":"\"}"})"},
       {json, R"({"k":"a","k":"b"})", Arg::one, "b", "{}"},

@@ -174,7 +174,7 @@ TEST(KeyAuth, hides_the_key_wherever_it_is_and_nothing_else) {
           EXPECT_EQ(x.sent("x-other"), "1");
           EXPECT_EQ(x.query_, "a=%201&b");
           EXPECT_EQ(x.body_, "c=3&d=%34");
-          EXPECT_EQ(x.content_length_, 8u);
+          EXPECT_EQ(x.content_length_, 9u);
         });
   check({config,
          [](auto& x) { x.with_body("application/json", R"({"a": [1, {"apikey": 2}], "apikey" : "open" , "b":"}"})"); }},

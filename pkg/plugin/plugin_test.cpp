@@ -31,6 +31,12 @@ TEST(Kinds, stand_by_falling_priority_under_their_schema_s_name) {
   EXPECT_EQ(find_kind("no-such"), nullptr);
 }
 
+TEST(Kinds, are_those_that_are_bundled) {
+  EXPECT_EQ(names("bundled"),
+            "correlation-id cors key-auth basic-auth ip-restriction request-size-limiting acl rate-limiting "
+            "request-transformer response-transformer prometheus http-log file-log request-termination");
+}
+
 TEST(Kinds, are_enabled_by_a_setting) {
   EXPECT_EQ(names("off"), "");
   EXPECT_EQ(names("acl, key-auth"), "key-auth acl") << "by priority";
