@@ -2,6 +2,9 @@
 
 #include <openssl/evp.h>
 
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+
 #include "base/log.h"
 #include "gateway/gateway.h"
 #include "gateway/process.h"
@@ -40,88 +43,161 @@ Result<store::Declarative> read_declarative(const std::string& path) {
   return parse(path, *content);
 }
 
-Result<std::unique_ptr<store::Store>> open_store(const Options& options) {
-  if (options.database_off) return store::open_sqlite(":memory:", "file");
-  return store::open_sqlite(options.sqlite_path);
+Result<OpenStore> open_store(const Options& options) {
+  if (options.postgres) {
+    auto postgres = *options.postgres;
+    postgres.node_id = Uuid::parse(options.node_id).value_or(Uuid::random());
+    return OpenStore(store::Postgres::make(postgres));
+  }
+  auto store = options.database_off ? store::open_sqlite(":memory:", "file") : store::open_sqlite(options.sqlite_path);
+  if (!store) return std::unexpected(store.error());
+  return OpenStore(std::move(*store));
 }
 
-Configuration::Configuration(boost::asio::io_context& io, const Options& options, store::Store& store,
+Configuration::Configuration(boost::asio::io_context& io, const Options& options, const OpenStore& store,
                              Publisher& publisher)
     : io_(io), options_(options), store_(store), publisher_(publisher) {}
 
 Result<> Configuration::load() {
-  if (!options_.declarative_config.empty()) {
-    if (auto loaded = load_file(); !loaded) return loaded;
-    auto watch = FileWatch::start(io_, options_.declarative_config, [this] { reload(); });
-    if (!watch) return std::unexpected(watch.error());
-    watch_ = std::move(*watch);
-    return {};
-  }
-  return load_rows();
+  return options_.declarative_config.empty() ? load_rows() : load_file();
+}
+
+Result<> Configuration::follow(store::Desk& desk) {
+  desk_ = &desk;
+  if (options_.declarative_config.empty()) return {};
+  auto watch = FileWatch::start(io_, options_.declarative_config, [this] { reload(); });
+  if (!watch) return std::unexpected(watch.error());
+  watch_ = std::move(*watch);
+  return {};
 }
 
 Result<> Configuration::load_rows() {
   store::Changes changes;
   const auto flush = [&] {
-    publisher_.compile(changes, store_.name());
+    publisher_.compile(changes, store_->name());
     changes.clear();
   };
-  auto loaded = store_.load(
-      [&](const model::Schema& schema, model::Object entity) {
-        const auto id = Uuid::parse(entity.at("id").as_string());
-        changes.push_back({&schema, id.value_or(Uuid{}), std::move(entity)});
-        if (changes.size() >= piece) flush();
-      },
-      [&](store::Fault fault) {
-        log::error("row left out", {{"entity", fault.schema}, {"id", fault.id}, {"error", fault.message}});
-        row_faults_.push_back(std::move(fault));
-      });
-  if (!loaded) return loaded;
+  const auto each = [&](const model::Schema& schema, model::Object entity) {
+    if (!schema.core()) return;
+    const auto id = Uuid::parse(entity.at("id").as_string());
+    changes.push_back({&schema, id.value_or(Uuid{}), std::move(entity)});
+    if (changes.size() >= piece) flush();
+  };
+  const auto faulty = [&](store::Fault fault) { note(std::move(fault)); };
+  loaded_ = true;
+  if (auto* postgres = store_.postgres()) {
+    auto loaded = postgres->load(each, faulty);
+    if (!loaded) return std::unexpected(loaded.error());
+    loaded_ = !loaded->empty;
+    if (loaded->from_mirror) log::warn("the database is away: serving the configuration that was in force last");
+    if (loaded->empty) log::warn("the database is away, and there is no configuration from before: waiting for it");
+  } else if (auto loaded = store_->load(each, faulty); !loaded) {
+    return loaded;
+  }
   if (!changes.empty()) flush();
   return {};
+}
+
+void Configuration::note(store::Fault fault) {
+  log::error("row left out", {{"entity", fault.schema}, {"id", fault.id}, {"error", fault.message}});
+  row_faults_.push_back(std::move(fault));
 }
 
 Result<> Configuration::load_file() {
   const auto& path = options_.declarative_config;
   auto content = read_file(path);
   if (!content) return std::unexpected(content.error());
-  auto hash = digest(*content);
-  if (hash == hash_) {
-    file_fault_.clear();
-    return {};
-  }
   auto parsed = parse(path, *content);
   if (!parsed) return std::unexpected(parsed.error());
-  auto changes = store_.replace_all(parsed->entities);
+  auto changes = store_->replace_all(parsed->entities);
   if (!changes) return fail("{}: {}", path, changes.error().message);
-  publisher_.compile(*changes, store_.name());
-  hash_ = std::move(hash);
-  file_fault_.clear();
+  compile(std::move(*changes));
+  hash_ = digest(*content);
+  loaded_ = true;
   return {};
 }
 
+void Configuration::not_reloaded(std::string why) {
+  if (why == file_fault_) return;  // said already
+  file_fault_ = std::move(why);
+  log::error("declarative file not loaded; the configuration before stays in force",
+             {{"file", options_.declarative_config}, {"error", file_fault_}});
+}
+
+// Reading and comparing a large file takes time: it is done on the store's thread.
 void Configuration::reload() {
   const auto& path = options_.declarative_config;
-  if (path.empty()) return;
-  const auto before = hash_;
-  if (auto loaded = load_file(); !loaded) {
-    if (loaded.error().message == file_fault_) return;  // said already
-    file_fault_ = loaded.error().message;
-    return log::error("declarative file not loaded; the configuration before stays in force",
-                      {{"file", path}, {"error", file_fault_}});
-  }
-  if (hash_ == before) return;
-  publisher_.publish([this, path] {
-    log::notice("declarative file in force", {{"file", path}, {"revision", publisher_.snapshot()->revision()}});
+  if (path.empty() || !desk_) return;
+  desk_->post([this, path, before = hash_] {
+    struct Read {
+      Result<store::Changes> changes = store::Changes{};
+      std::string hash;
+    };
+    auto read = std::make_shared<Read>();
+    if (auto content = read_file(path); !content) {
+      read->changes = std::unexpected(content.error());
+    } else if (read->hash = digest(*content); read->hash != before) {
+      if (auto parsed = parse(path, *content); !parsed) {
+        read->changes = std::unexpected(parsed.error());
+      } else if (auto changes = store_->replace_all(parsed->entities); !changes) {
+        read->changes = fail("{}: {}", path, changes.error().message);
+      } else {
+        read->changes = std::move(*changes);
+      }
+    }
+    boost::asio::post(io_, [this, read] {
+      if (!read->changes) return not_reloaded(std::move(read->changes.error().message));
+      file_fault_.clear();
+      if (read->hash == hash_) return;
+      hash_ = read->hash;
+      apply(std::move(*read->changes), [this] {
+        log::notice("declarative file in force",
+                    {{"file", options_.declarative_config}, {"revision", publisher_.snapshot()->revision()}});
+      });
+    });
   });
 }
 
-void Configuration::apply(const store::Changes& changes, std::function<void()> adopted) {
-  if (changes.empty()) return adopted();
-  for (const auto& change : changes)
+// Core entities go into the snapshot; of the others workers forget what they have cached.
+void Configuration::compile(store::Changes changes) {
+  std::vector<std::string> stale;
+  for (const auto& change : changes) {
     std::erase_if(row_faults_, [&](const auto& fault) { return fault.id == change.id.text(); });
-  publisher_.compile(changes, store_.name());
+    if (!change.schema->core()) stale.insert(stale.end(), change.keys.begin(), change.keys.end());
+  }
+  std::erase_if(changes, [](const auto& change) { return !change.schema->core(); });
+  if (!stale.empty()) publisher_.invalidate(std::move(stale));
+  if (!changes.empty()) publisher_.compile(changes, store_->name());
+}
+
+void Configuration::apply(store::Changes changes, std::function<void()> adopted) {
+  if (changes.empty()) return adopted();
+  compile(std::move(changes));
   publisher_.publish(std::move(adopted));
+}
+
+void Configuration::take(store::Followed followed) {
+  loaded_ = true;
+  const auto before = std::exchange(row_faults_, {});
+  for (auto& fault : followed.faults) {
+    const bool said = std::ranges::any_of(
+        before, [&](const auto& old) { return old.id == fault.id && old.message == fault.message; });
+    if (said)
+      row_faults_.push_back(std::move(fault));
+    else
+      note(std::move(fault));
+  }
+  if (followed.all_stale)
+    publisher_.invalidate(std::nullopt);
+  else if (!followed.keys.empty())
+    publisher_.invalidate(std::move(followed.keys));
+  const auto read_at = std::chrono::steady_clock::now();
+  compile(std::move(followed.changes));
+  publisher_.publish([this, read_at, now = followed.database_now, committed = std::move(followed.committed_at)] {
+    const std::chrono::duration<double> since = std::chrono::steady_clock::now() - read_at;
+    for (const auto at : committed)
+      lag_.observe_us(static_cast<std::uint64_t>(std::max(0.0, now - at + since.count()) * 1e6));
+  });
 }
 
 std::vector<store::Fault> Configuration::faults() const {

@@ -18,6 +18,9 @@
 #include "gateway/publisher.h"
 #include "gateway/version.h"
 #include "net/tls.h"
+#include "plugin/cluster_counters.h"
+#include "plugin/services.h"
+#include "store/desk.h"
 
 namespace weir::gateway {
 namespace {
@@ -41,8 +44,16 @@ class Running : public Gateway {
  public:
   Running(const Settings& settings, const Options& options) : settings_(settings), options_(options) {}
 
+  // What asks ends before what is asked, and what answers to workers before they are freed.
   ~Running() override {
-    workers_.clear();  // their threads end before what they use
+    admin_.reset();
+    status_.reset();
+    for (const auto& worker : workers_) worker->stop();
+    desk_.reset();
+    lookup_.reset();
+    configuration_.reset();
+    publisher_.reset();
+    plugins_.reset();
   }
 
   Result<> prepare() {
@@ -53,11 +64,14 @@ class Running : public Gateway {
     if (auto id = identify(); !id) return id;
     auto store = open_store(options_);
     if (!store) return std::unexpected(store.error());
-    store_ = std::move(*store);
+    store_.emplace(std::move(*store));
     if (auto resolver = start_resolver(); !resolver) return resolver;
-    publisher_.emplace(io_, *resolver_);
+    plugins_.emplace(plugin::Services::Options{.workers = options_.workers},
+                     options_.postgres ? plugin::cluster_counters(options_.postgres->server) : nullptr);
+    publisher_.emplace(io_, *resolver_, *plugins_);
     configuration_.emplace(io_, options_, *store_, *publisher_);
     if (auto loaded = configuration_->load(); !loaded) return loaded;
+    if (auto following = start_desk(); !following) return following;
     malloc_trim(0);  // the rows that were read are compiled now; an idle node should not keep their memory
     if (auto tls = load_certificate(); !tls) return tls;
     if (auto started = start_workers(); !started) return started;
@@ -124,6 +138,17 @@ class Running : public Gateway {
     return {};
   }
 
+  Result<> start_desk() {
+    desk_ = store::Desk::start(store_->postgres(), [this](store::Followed followed) {
+      asio::post(io_, [this, followed = std::make_shared<store::Followed>(std::move(followed))] {
+        configuration_->take(std::move(*followed));
+      });
+    });
+    lookup_ =
+        options_.postgres ? store::postgres_lookup(options_.postgres->server) : store::desk_lookup(*desk_, **store_);
+    return configuration_->follow(*desk_);
+  }
+
   Result<> load_certificate() {
     const bool wanted =
         std::any_of(options_.proxy_listen.begin(), options_.proxy_listen.end(), [](const auto& l) { return l.tls; });
@@ -147,8 +172,8 @@ class Running : public Gateway {
   Result<> start_workers() {
     auto listens = options_.proxy_listen;
     for (unsigned i = 0; i < options_.workers; i++) {
-      auto worker =
-          proxy::Worker::start(i, options_.proxy, listens, tls_.empty() ? nullptr : tls_.back().get(), *resolver_);
+      auto worker = proxy::Worker::start(i, options_.proxy, listens, tls_.empty() ? nullptr : tls_.back().get(),
+                                         *resolver_, *lookup_);
       if (!worker) return std::unexpected(worker.error());
       for (std::size_t l = 0; l < listens.size(); l++)
         listens[l].port = (*worker)->port(l);  // port 0: the others share it
@@ -156,19 +181,22 @@ class Running : public Gateway {
     }
     for (const auto& l : listens) listening("proxy", l.ip, l.port, l.tls);
     std::vector<proxy::Worker*> serving;
-    std::vector<const metrics::Counters*> counters;
-    for (const auto& worker : workers_) {
-      serving.push_back(worker.get());
-      counters.push_back(&worker->counters());
-    }
+    for (const auto& worker : workers_) serving.push_back(worker.get());
     publisher_->serve(serving);
-    node_.emplace(settings_, options_, *store_, *resolver_, *publisher_, *configuration_, std::move(counters));
+    node_.emplace(
+        NodeView::Parts{io_, settings_, options_, *store_, *resolver_, *publisher_, *configuration_, *plugins_},
+        std::move(serving));
     return {};
   }
 
   Result<> start_servers() {
-    api_ = admin::Api::make(*store_, *node_, options_.admin);
-    status_api_ = admin::make_status(*store_, *node_, options_.admin);
+    const admin::Threads threads{
+        [this](auto work) { desk_->post(std::move(work)); },
+        [this](auto work) {
+          asio::post(io_, [work = std::make_shared<admin::Threads::Work>(std::move(work))] { (*work)(); });
+        }};
+    api_ = admin::Api::make(**store_, *node_, options_.admin, threads);
+    status_api_ = admin::make_status(**store_, *node_, options_.admin, threads);
     admin_ = admin::HttpServer::make(io_, options_.admin_http, [this](admin::Request request, admin::Respond respond) {
       api_->handle(std::move(request), std::move(respond));
     });
@@ -257,6 +285,7 @@ class Running : public Gateway {
     clock_.async_wait([this](boost::system::error_code cancelled) {
       if (cancelled) return;
       publisher_->retire();
+      node_->check_store(*desk_);
       tick();
     });
   }
@@ -266,8 +295,11 @@ class Running : public Gateway {
   std::optional<Lock> lock_;
   asio::io_context io_{1};
   asio::steady_timer clock_{io_}, deadline_{io_};
-  std::unique_ptr<store::Store> store_;
+  std::optional<OpenStore> store_;
+  std::unique_ptr<store::Desk> desk_;
+  std::unique_ptr<store::Lookup> lookup_;
   std::unique_ptr<net::Resolver> resolver_;
+  std::optional<plugin::Services> plugins_;
   std::optional<Publisher> publisher_;
   std::optional<Configuration> configuration_;
   std::vector<TlsContext> tls_;  // the newest last; older ones may still be in use

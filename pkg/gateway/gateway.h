@@ -1,13 +1,14 @@
 // Weir as a whole: makes the parts, connects them, starts and stops them.
 //
-// The thread that calls run() is the control thread: it owns the store, the compiler, the Admin API and the status
-// listener. Workers and the resolver have threads of their own.
+// The thread that calls run() is the control thread: it owns the compiler, the Admin API and the status listener. The
+// store, workers and the resolver have threads of their own.
 #pragma once
 #include <memory>
 
 #include "base/result.h"
 #include "gateway/options.h"
 #include "gateway/settings.h"
+#include "store/postgres.h"
 #include "store/store.h"
 
 namespace weir::gateway {
@@ -24,8 +25,22 @@ class Gateway {
   virtual int run() = 0;
 };
 
+// An open store; PostgreSQL's has a feed beside.
+class OpenStore {
+ public:
+  explicit OpenStore(std::unique_ptr<store::Store> store) : store_(std::move(store)) {}
+  explicit OpenStore(std::unique_ptr<store::Postgres> postgres) : postgres_(std::move(postgres)) {}
+  store::Store& operator*() const { return postgres_ ? postgres_->store() : *store_; }
+  store::Store* operator->() const { return &**this; }
+  store::Postgres* postgres() const { return postgres_.get(); }  // null for other stores
+
+ private:
+  std::unique_ptr<store::Store> store_;
+  std::unique_ptr<store::Postgres> postgres_;
+};
+
 // The store that the options name; with database=off one in memory that holds the declarative file.
-Result<std::unique_ptr<store::Store>> open_store(const Options&);
+Result<OpenStore> open_store(const Options&);
 // Reads and checks a declarative file; faults one a line.
 Result<store::Declarative> read_declarative(const std::string& path);
 

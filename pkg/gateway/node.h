@@ -1,5 +1,7 @@
 // What the Admin API and the status listener show of this node, and the way their changes take. Control thread only.
 #pragma once
+#include <atomic>
+#include <memory>
 #include <vector>
 
 #include "admin/api.h"
@@ -7,14 +9,25 @@
 #include "gateway/options.h"
 #include "gateway/publisher.h"
 #include "gateway/settings.h"
-#include "metrics/counters.h"
+#include "plugin/services.h"
 
 namespace weir::gateway {
 
 class NodeView : public admin::Node {
  public:
-  NodeView(const Settings&, const Options&, store::Store&, net::Resolver&, Publisher&, Configuration&,
-           std::vector<const metrics::Counters*> workers);
+  struct Parts {
+    boost::asio::io_context& io;
+    const Settings& settings;
+    const Options& options;
+    const OpenStore& store;
+    net::Resolver& resolver;
+    Publisher& publisher;
+    Configuration& configuration;
+    plugin::Services& plugins;
+  };
+  NodeView(const Parts&, std::vector<proxy::Worker*> workers);
+  // Looks, on the store's thread, whether an embedded store can still be read; PostgreSQL tells by itself.
+  void check_store(store::Desk&);
 
   void apply(store::Changes, std::function<void()> adopted) override;
   snapshot::SnapshotPtr snapshot() const override;
@@ -27,16 +40,18 @@ class NodeView : public admin::Node {
   model::Object configuration() const override;
   std::string node_id() const override;
   std::string configuration_hash() const override;
+  bool database_reachable() const override;
+  void cached(std::string key, std::function<void(std::optional<boost::json::value>)> done) override;
+  void drop_cached(std::optional<std::string> key, std::function<void()> done) override;
 
  private:
-  const Settings& settings_;
-  const Options& options_;
-  store::Store& store_;
-  net::Resolver& resolver_;
-  Publisher& publisher_;
-  Configuration& configuration_;
-  std::vector<const metrics::Counters*> workers_;
+  std::vector<plugin::TargetState> target_states() const;
+  void ask_worker(std::size_t number, std::string key, std::function<void(std::optional<boost::json::value>)> done);
+
+  Parts parts_;
+  std::vector<proxy::Worker*> workers_;
   double started_at_;
+  std::shared_ptr<std::atomic<bool>> readable_ = std::make_shared<std::atomic<bool>>(true);
   bool draining_ = false;
 };
 

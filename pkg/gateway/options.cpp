@@ -1,12 +1,14 @@
 #include "gateway/options.h"
 
 #include <charconv>
+#include <cmath>
 #include <limits>
 #include <thread>
 
 #include "base/text.h"
 #include "base/uuid.h"
 #include "gateway/version.h"
+#include "plugin/plugin.h"
 
 namespace weir::gateway {
 namespace {
@@ -199,12 +201,81 @@ void map_admin(Mapper& m, Options& out) {
     if (l.tls) m.fault("status_listen", "ssl on the status listener cannot be honoured by this version; leave it out");
 }
 
+// The keys <start>host, <start>port, ...; those that are unset keep what `out` has.
+void map_server(Mapper& m, const std::string& start, store::PostgresServer& out) {
+  const auto key = [&](const char* name) { return start + name; };
+  const auto text = [&](const char* name, std::string& into) {
+    if (!m.text(key(name)).empty()) into = m.text(key(name));
+  };
+  const auto boolean = [&](const char* name, bool& into) {
+    if (!m.text(key(name)).empty()) m.boolean(key(name), into);
+  };
+  text("host", out.host);
+  text("port", out.port);
+  for (const auto port : text::split(out.port))
+    if (const auto n = number<std::uint16_t>(port); !n || *n == 0) m.fault(key("port"), "must be a port, or a list");
+  text("user", out.user);
+  text("password", out.password);
+  text("database", out.database);
+  text("schema", out.schema);
+  text("ssl_version", out.ssl_version);
+  if (!out.ssl_version.empty() && out.ssl_version != "tlsv1_2" && out.ssl_version != "tlsv1_3" &&
+      out.ssl_version != "any")
+    m.fault(key("ssl_version"), "must be tlsv1_2, tlsv1_3 or any");
+  boolean("ssl", out.ssl);
+  boolean("ssl_required", out.ssl_required);
+  boolean("ssl_verify", out.ssl_verify);
+  if (m.text(key("timeout")).empty()) return;
+  std::int64_t timeout = 0;
+  m.integer(key("timeout"), timeout, 1, 2'147'483'646);
+  out.timeout = std::chrono::milliseconds(timeout);
+}
+
+// Seconds with a fraction, as Kong takes them.
+void map_seconds(Mapper& m, std::string_view key, std::chrono::milliseconds& into) {
+  if (m.text(key).empty()) return;
+  const auto n = number<double>(m.text(key));
+  if (!n || !(*n >= 0 && *n <= 100'000'000))
+    m.fault(key, "must be a number of seconds");
+  else
+    into = std::chrono::milliseconds(std::llround(*n * 1000));
+}
+
+void map_postgres(Mapper& m, Options& out) {
+  store::PostgresOptions postgres;
+  map_server(m, "pg_", postgres.server);
+  if (const auto& trusted = m.text("lua_ssl_trusted_certificate"); trusted != "system")
+    postgres.server.trusted_certificate = trusted;
+  if (!m.text("pg_ro_host").empty()) {
+    postgres.read_only = postgres.server;
+    map_server(m, "pg_ro_", *postgres.read_only);
+  }
+  m.boolean("pg_notify", postgres.listen);
+  map_seconds(m, "db_update_frequency", postgres.update_frequency);
+  if (postgres.update_frequency.count() == 0) m.fault("db_update_frequency", "must be more than 0");
+  map_seconds(m, "db_update_propagation", postgres.update_propagation);
+  postgres.mirror_path = out.prefix + "/postgres-mirror.db";
+  out.postgres = std::move(postgres);
+}
+
+void map_cache(Mapper& m, Options& out) {
+  auto& cache = out.proxy.cache;
+  map_seconds(m, "db_cache_ttl", cache.ttl);
+  cache.neg_ttl = cache.ttl;
+  map_seconds(m, "db_cache_neg_ttl", cache.neg_ttl);
+  map_seconds(m, "db_resurrect_ttl", cache.resurrect_ttl);
+  std::size_t bytes = 0;
+  m.size("mem_cache_size", bytes);
+  // Negative entries have a quarter more beside.
+  cache.bytes_max = std::max<std::size_t>(bytes / out.workers * 4 / 5, 1024 * 1024);
+}
+
 void map_database(Mapper& m, Options& out) {
   const auto& database = m.text("database");
   if (database == "postgres")
-    m.fault("database", "PostgreSQL cannot be honoured by this version; use sqlite or off");
+    map_postgres(m, out);
   else if (database != "sqlite" && database != "off")
-    m.fault("database", "must be sqlite or off");
+    m.fault("database", "must be sqlite, postgres or off");
   out.database_off = database == "off";
   out.sqlite_path = m.text("sqlite_path").empty() ? out.prefix + "/weir.db" : m.text("sqlite_path");
   out.declarative_config = m.text("declarative_config");
@@ -256,6 +327,8 @@ Result<Options> options(const Settings& settings) {
   else
     m.fault("log_level", "must be one of debug, info, notice, warn, error, crit, alert, emerg");
   map_database(m, out);
+  m.boolean("ready_requires_database", out.ready_requires_database);
+  if (auto installed = plugin::install(m.text("plugins")); !installed) m.fault("plugins", installed.error().message);
   m.listen("proxy_listen", out.proxy_listen);
   m.listen("admin_listen", out.admin_listen);
   m.listen("status_listen", out.status_listen);
@@ -267,6 +340,7 @@ Result<Options> options(const Settings& settings) {
   if (m.text("nginx_worker_processes") != "auto") m.integer("nginx_worker_processes", out.workers, 1, 1024);
   m.duration("nginx_main_worker_shutdown_timeout", out.shutdown_timeout);
   map_proxy(m, out);
+  map_cache(m, out);
   map_resolver(m, out.resolver);
   map_admin(m, out);
   if (!m.faults.empty()) return std::unexpected(Error{std::move(m.faults)});

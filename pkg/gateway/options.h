@@ -1,6 +1,7 @@
 // Settings as the options of each folder: the one place that maps names to structs and reads their values.
 #pragma once
 #include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include "gateway/settings.h"
 #include "net/resolver.h"
 #include "proxy/worker.h"
+#include "store/postgres.h"
 
 namespace weir::gateway {
 
@@ -17,6 +19,8 @@ struct Options {
   std::string prefix;
   log::Level log_level = log::Level::notice;
   bool database_off = false;
+  std::optional<store::PostgresOptions> postgres;  // database=postgres
+  bool ready_requires_database = false;
   std::string sqlite_path, declarative_config, node_id, ssl_cert, ssl_cert_key;
   unsigned workers = 1;
   std::vector<proxy::Listen> proxy_listen, admin_listen, status_listen;  // empty: off

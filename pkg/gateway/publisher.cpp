@@ -7,8 +7,8 @@
 
 namespace weir::gateway {
 
-Publisher::Publisher(boost::asio::io_context& io, net::Resolver& resolver)
-    : io_(io), resolver_(resolver), snapshot_(snapshot::compile(nullptr, {}, "")) {}
+Publisher::Publisher(boost::asio::io_context& io, net::Resolver& resolver, plugin::Services& plugins)
+    : io_(io), resolver_(resolver), plugins_(plugins), snapshot_(snapshot::compile(nullptr, {}, "")) {}
 
 void Publisher::serve(std::vector<proxy::Worker*> workers) {
   workers_ = std::move(workers);
@@ -16,7 +16,11 @@ void Publisher::serve(std::vector<proxy::Worker*> workers) {
 }
 
 void Publisher::compile(const store::Changes& changes, std::string_view source) {
-  retired_.push_back(std::exchange(snapshot_, snapshot::compile(snapshot_, changes, source)));
+  retired_.push_back(std::exchange(snapshot_, snapshot::compile(snapshot_, changes, source, &plugins_)));
+}
+
+void Publisher::invalidate(const std::optional<std::vector<std::string>>& keys) {
+  for (auto* worker : workers_) worker->invalidate(keys);
 }
 
 void Publisher::publish(std::function<void()> adopted) {

@@ -23,13 +23,15 @@ namespace weir::gateway {
 
 class Publisher {
  public:
-  Publisher(boost::asio::io_context&, net::Resolver&);
+  Publisher(boost::asio::io_context&, net::Resolver&, plugin::Services&);
 
   // The workers that serve; they must outlive the publisher's last call. Publishes what there is already.
   void serve(std::vector<proxy::Worker*> workers);
 
   // Compiles without publishing: for loading a large configuration piece by piece.
   void compile(const store::Changes&, std::string_view source);
+  // Cached rows that are stale; nothing: all. Before publish().
+  void invalidate(const std::optional<std::vector<std::string>>& keys);
   // Publishes the present snapshot. adopted: called on the control thread once every worker serves it.
   void publish(std::function<void()> adopted);
 
@@ -46,6 +48,7 @@ class Publisher {
 
   boost::asio::io_context& io_;
   net::Resolver& resolver_;
+  plugin::Services& plugins_;
   std::vector<proxy::Worker*> workers_;
   snapshot::SnapshotPtr snapshot_;
   std::vector<snapshot::SnapshotPtr> retired_;                          // until no worker holds them

@@ -46,6 +46,7 @@ struct Counters {
   Counter upstream_connect_failed, upstream_retries;
   Counter requests_malformed, requests_timed_out, client_aborted, upstream_aborted;
   Counter bytes_from_clients, bytes_to_clients;
+  Counter edits_refused;                          // of heads, by plugins: not printable, or Weir's own
   Counter tls_handshakes, tls_handshakes_failed;  // done; given up
   // Whole request; until the upstream's head; spent in Weir.
   Histogram request_ms{latency_bounds}, upstream_ms{latency_bounds}, weir_ms{own_latency_bounds};

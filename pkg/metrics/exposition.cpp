@@ -72,6 +72,26 @@ class Page {
     auto us = sum(workers, [&](const Counters& worker) -> const Counter& { return (worker.*histogram).sum_us; });
     out.sample_sum = static_cast<double>(us) / 1000.0;
   }
+  void histogram(std::string name, std::string help, const Histogram& from) {
+    family(std::move(name), std::move(help), MetricType::Histogram);
+    auto& out = families_.back().metric.emplace_back().histogram;
+    for (std::size_t i = 0; i <= from.bounds.size(); ++i) {
+      out.sample_count += from.buckets[i].get();
+      out.bucket.push_back(
+          {out.sample_count, i < from.bounds.size() ? from.bounds[i] : std::numeric_limits<double>::infinity()});
+    }
+    out.sample_sum = static_cast<double>(from.sum_us.get()) / 1000.0;
+  }
+  // What a plugin counts by route takes the place of the node's sum: both together would count requests twice.
+  void join(std::vector<MetricFamily> more) {
+    for (auto& family : more) {
+      const auto same = std::ranges::find(families_, family.name, &MetricFamily::name);
+      if (same == families_.end())
+        families_.push_back(std::move(family));
+      else
+        *same = std::move(family);
+    }
+  }
   std::string text() const { return prometheus::TextSerializer().Serialize(families_); }
 
  private:
@@ -165,6 +185,23 @@ void configuration(Page& page, const Node& node) {
   page.gauge("weir_faults", "Objects left out of the configuration because they are faulty.", node.faults);
 }
 
+void lookups(Page& page, const Node& node) {
+  page.family("weir_cache_lookups_total", "Rows (consumers, credentials) that requests asked for, by result.",
+              MetricType::Counter);
+  page.value({{"result", "hit"}}, node.lookups.hits);
+  page.value({{"result", "negative_hit"}}, node.lookups.negative_hits);
+  page.value({{"result", "miss"}}, node.lookups.misses);
+  page.value({{"result", "resurrected"}}, node.lookups.resurrected);
+  page.value({{"result", "failed"}}, node.lookups.failed);
+  page.counter("weir_cache_evictions_total", "Cached rows dropped for want of room.", node.lookups.evicted);
+  page.gauge("weir_cache_entries", "Cached rows of all workers.", node.lookups.entries);
+  page.gauge("weir_cache_bytes", "Memory of cached rows.", node.lookups.bytes);
+  if (node.followed)
+    page.histogram("weir_invalidation_lag_ms",
+                   "From another node's commit, by the database's clock, until every worker here served it, in ms.",
+                   *node.followed);
+}
+
 void process(Page& page, const Node& node) {
   page.counter("weir_dns_queries_total", "Queries sent to DNS servers.", node.dns_queries);
   page.counter("weir_dns_failures_total", "Refreshes of a host name that DNS did not answer.", node.dns_failures);
@@ -178,12 +215,14 @@ void process(Page& page, const Node& node) {
 
 }  // namespace
 
-std::string exposition(std::span<const Counters* const> workers, const Node& node) {
+std::string exposition(std::span<const Counters* const> workers, const Node& node, std::vector<MetricFamily> more) {
   Page page;
   configuration(page, node);
   requests(page, workers);
   connections(page, workers, node);
+  lookups(page, node);
   process(page, node);
+  page.join(std::move(more));
   return page.text();
 }
 

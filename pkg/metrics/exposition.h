@@ -7,8 +7,13 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "metrics/counters.h"
+
+namespace prometheus {
+struct MetricFamily;
+}
 
 namespace weir::metrics {
 
@@ -22,9 +27,16 @@ struct Node {
   std::uint64_t resident_bytes = 0, open_fds = 0;
   double cpu_seconds = 0;
   std::uint64_t dns_queries = 0, dns_failures = 0, dns_stale_answers = 0;
-  double last_change_seconds = 0;  // from commit to adopted by all workers, of the last change
+  struct Lookups {  // the workers' caches of looked-up rows
+    std::uint64_t hits = 0, negative_hits = 0, misses = 0, resurrected = 0, evicted = 0, failed = 0;
+    std::uint64_t entries = 0, bytes = 0;
+  } lookups;
+  const Histogram* followed = nullptr;  // from other nodes' commits until all workers served them, in ms
+  double last_change_seconds = 0;       // from commit to adopted by all workers, of the last change
 };
 
-std::string exposition(std::span<const Counters* const> workers, const Node&);
+// more: families of plugins; one that Weir has too is joined with it.
+std::string exposition(std::span<const Counters* const> workers, const Node&,
+                       std::vector<prometheus::MetricFamily> more = {});
 
 }  // namespace weir::metrics
