@@ -52,6 +52,13 @@ struct RouteMetrics::Latencies {
 
 // The texts are set before the series is published and never change.
 struct RouteMetrics::Series {
+  explicit Series(const Key& key)
+      : route_id(key.route_id),
+        service_id(key.service_id),
+        route(key.route),
+        service(key.service),
+        host(key.host),
+        consumer(key.consumer) {}
   Uuid route_id, service_id;
   std::string route, service, host, consumer;
   std::atomic<Codes*> codes{nullptr};
@@ -81,9 +88,7 @@ class RouteMetrics::Shard {
     return known == table_.end() ? nullptr : known->second;
   }
   Series* add(const Key& key) {
-    auto* made =
-        new Series{key.route_id,          key.service_id,           std::string(key.route), std::string(key.service),
-                   std::string(key.host), std::string(key.consumer)};
+    auto* made = new Series(key);
     made->next = newest_.load(std::memory_order_relaxed);
     newest_.store(made, std::memory_order_release);
     table_.emplace(made->key(), made);
