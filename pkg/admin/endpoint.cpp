@@ -40,7 +40,9 @@ Answer answer_message(unsigned status, std::string_view message) {
 }
 
 Answer answer_problem(const model::Problem& problem) {
-  return answer_json(problem.http_status(), problem.body());
+  auto answer = answer_json(problem.http_status(), problem.body());
+  if (problem.unavailable) answer.response.headers.emplace_back("Retry-After", "1");
+  return answer;
 }
 
 Answer answer_empty(unsigned status) {
