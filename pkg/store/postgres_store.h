@@ -74,6 +74,7 @@ class PostgresStore final : public Store {
   Outcome<std::optional<Object>> lock(const PostgresTable&, std::string_view id, bool& there);
   Outcome<void> erase(const PostgresTable&, std::string_view id, std::vector<RowChange>&);
   Outcome<void> list_children(const PostgresTable& parent, std::string_view id, std::vector<RowChange>&);
+  Outcome<void> list_kongs_children(std::string_view consumer);
   Outcome<Held> read_held();
   Outcome<void> release_unique(const PostgresTable&, std::string_view id);
 
@@ -84,9 +85,10 @@ class PostgresStore final : public Store {
   PostgresHooks hooks_;
   PostgresConnection primary_;
   std::unique_ptr<PostgresConnection> read_only_;
-  std::string workspace_;           // id of the workspace `default`
-  std::uint64_t workspace_of_ = 0;  // the connection that told it
-  bool again_ = false;              // the last failure was others being in the way
+  std::string workspace_;              // id of the workspace `default`
+  std::uint64_t workspace_of_ = 0;     // the connection that told it
+  std::vector<ClusterEvent> further_;  // of the write that is being done, for Kong's nodes only
+  bool again_ = false;                 // the last failure was others being in the way
 };
 
 }  // namespace weir::store

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "model/rules.h"
+#include "store/cache_keys.h"
 #include "store/postgres_store.h"
 #include "store/same.h"
 #include "store/table.h"
@@ -54,6 +55,7 @@ template <class Work>
 Outcome<Changes> PostgresStore::write(Work work) {
   for (int attempt = 1;; attempt++) {
     again_ = false;
+    further_.clear();
     std::vector<RowChange> done;
     Outcome<void> result;
     if (auto begun = primary_.query("BEGIN"); !begun) {
@@ -83,7 +85,8 @@ Outcome<void> PostgresStore::run(const std::string& sql, const std::vector<Postg
 
 // The rows and the events that tell of them become visible together, or not at all.
 Outcome<void> PostgresStore::commit(const std::vector<RowChange>& done) {
-  const auto events = cluster_events(done, workspace_);
+  auto events = cluster_events(done, workspace_);
+  std::ranges::move(further_, std::back_inserter(events));
   const double propagation = std::chrono::duration<double>(options_.update_propagation).count();
   for (std::size_t from = 0; from < events.size(); from += events_at_once) {
     std::vector<std::string> channels, data;
@@ -210,6 +213,8 @@ Outcome<Changes> PostgresStore::remove(const Schema& schema, const Uuid& id) {
 // each of them. The parent is locked, so no child can be added in between.
 Outcome<void> PostgresStore::list_children(const PostgresTable& parent, std::string_view id,
                                            std::vector<RowChange>& done) {
+  if (parent.name() == "consumers")
+    if (auto listed = list_kongs_children(id); !listed) return listed;
   for (const auto& child : postgres_tables()) {
     for (const auto& field : child.schema().fields()) {
       if (field.type != Type::foreign || !field.cascade || field.reference != parent.schema().name()) continue;
@@ -224,6 +229,25 @@ Outcome<void> PostgresStore::list_children(const PostgresTable& parent, std::str
                         entity ? std::optional(std::move(*entity)) : std::nullopt, std::nullopt});
       }
     }
+  }
+  return {};
+}
+
+// Credentials of plugins that only Kong has go with their consumer, too: its nodes must forget them.
+Outcome<void> PostgresStore::list_kongs_children(std::string_view consumer) {
+  // They may be missing where Kong ran without these plugins; naming a missing table would end the transaction.
+  constexpr std::pair<std::string_view, std::string_view> kongs[] = {
+      {"hmacauth_credentials", "username"}, {"jwt_secrets", "key"}, {"oauth2_credentials", "client_id"}};
+  for (const auto& [table, column] : kongs) {
+    auto there = primary_.query("SELECT to_regclass($1) IS NOT NULL", {std::string(table)});
+    if (!there) return std::unexpected(failed(there.error()));
+    if (there->text(0, 0) != "t") continue;
+    auto rows = primary_.query(fmt::format("SELECT \"{}\" FROM {} WHERE consumer_id = $1", column, table),
+                               {std::string(consumer)});
+    if (!rows) return std::unexpected(failed(rows.error()));
+    for (int row = 0; row < rows->rows(); row++)
+      if (!rows->null(row, 0))
+        further_.push_back({"invalidations", cache_key_of(table, rows->text(row, 0)) + workspace_});
   }
   return {};
 }
@@ -258,6 +282,9 @@ Outcome<PostgresStore::Held> PostgresStore::read_held() {
   Held held;
   for (const auto& table : postgres_tables()) {
     auto& held_rows = held.rows[&table.schema()];
+    if (table.schema().has_ttl())
+      if (auto ended = run(fmt::format("DELETE FROM \"{}\" WHERE ttl < CURRENT_TIMESTAMP", table.name()), {}); !ended)
+        return std::unexpected(std::move(ended.error()));
     auto rows = primary_.query(table.select() + " FOR UPDATE");
     if (!rows) return std::unexpected(failed(rows.error()));
     for (int row = 0; row < rows->rows(); row++) {
