@@ -26,8 +26,16 @@ std::uint64_t ms(std::chrono::milliseconds d) {
 
 }  // namespace
 
-Client::Client(Context& context, std::string ip, std::uint16_t listen_port, bool tls, bool trusted)
-    : ip(std::move(ip)), listen_port(listen_port), tls(tls), trusted(trusted), context_(context), shaken_(!tls) {
+Client::Client(Context& context, std::string ip, std::uint16_t peer_port, std::uint16_t listen_port, bool tls,
+               bool trusted)
+    : ip(std::move(ip)),
+      peer_port(peer_port),
+      listen_port(listen_port),
+      serial(++context.client_serial),
+      tls(tls),
+      trusted(trusted),
+      context_(context),
+      shaken_(!tls) {
   next = context_.clients;
   if (next) next->previous = this;
   context_.clients = this;

@@ -15,7 +15,7 @@ class Exchange;
 
 class Client : public net::Connection {
  public:
-  Client(Context& context, std::string ip, std::uint16_t listen_port, bool tls, bool trusted);
+  Client(Context& context, std::string ip, std::uint16_t peer_port, std::uint16_t listen_port, bool tls, bool trusted);
   void on_events(std::uint32_t events) override;
   void on_timeout() override;
 
@@ -33,7 +33,8 @@ class Client : public net::Connection {
   Exchange* exchange = nullptr;
   std::uint32_t requests = 0;  // begun on it
   const std::string ip;
-  const std::uint16_t listen_port;
+  const std::uint16_t peer_port, listen_port;
+  const std::uint64_t serial;  // of this worker's connections
   const bool tls, trusted;
   BulkHold hold;
   Client *next = nullptr, *previous = nullptr;  // of all clients of the worker

@@ -7,6 +7,7 @@
 
 #include "net/tls.h"
 #include "proxy/exchange.h"
+#include "proxy/plugin_host.h"
 
 namespace weir::proxy {
 namespace {
@@ -33,12 +34,15 @@ std::uint64_t Random::next() {
   return result;
 }
 
-Context::Context(const Options& o, net::Resolver& resolver, Trust t)
+Context::Context(const Options& o, net::Resolver& resolver, store::Lookup& lookup, Trust t)
     : options(o),
       token(o.token.empty() ? "weir/" + o.version : o.token),
       trust(std::move(t)),
       pool(*this),
       backends(*this, resolver),
+      door(std::make_shared<Door>(loop)),
+      cache(
+          o.cache, lookup, [door = door](Inbox::Work work) { door->post(std::move(work)); }, cache_counts),
       // A partial head, one bulk read, and what framing and trailers (16 KiB at most) add behind it.
       receive_(receive_offset + o.limits.head_bytes + bulk_read_bytes + 32 * 1024),
       // A head with what Weir adds (names, an appended Via, the path), a flat body.
@@ -47,6 +51,7 @@ Context::Context(const Options& o, net::Resolver& resolver, Trust t)
 }
 
 Context::~Context() {
+  door->close();
   if (tls_client) SSL_CTX_free(tls_client);
 }
 
@@ -60,6 +65,21 @@ Exchange* Context::new_exchange() {
 void Context::free_exchange(Exchange* exchange) {
   std::unique_ptr<Exchange> owned(exchange);
   if (free_.size() < free_exchanges_max) free_.push_back(std::move(owned));
+}
+
+PluginHost* Context::new_plugins(Exchange& exchange) {
+  if (free_hosts_.empty()) {
+    hosts_.push_back(std::make_unique<PluginHost>(*this));
+    free_hosts_.push_back(hosts_.back().get());
+  }
+  auto* host = free_hosts_.back();
+  free_hosts_.pop_back();
+  host->begin(exchange);
+  return host;
+}
+
+void Context::free_plugins(PluginHost& host) {
+  free_hosts_.push_back(&host);
 }
 
 void Context::check_drained() {

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,7 @@ namespace weir::proxy {
 
 class Client;
 class Exchange;
+class PluginHost;
 
 // A snapshot, for as long as exchanges that began with it last.
 struct Epoch {
@@ -40,6 +42,24 @@ class Random {
   std::array<std::uint64_t, 4> state_;
 };
 
+// The way to a worker's loop for those who may outlive it. After close() nothing gets through.
+class Door {
+ public:
+  explicit Door(net::Loop& loop) : loop_(&loop) {}
+  void post(Inbox::Work work) {
+    std::lock_guard lock(mutex_);
+    if (loop_) loop_->post(std::move(work));
+  }
+  void close() {
+    std::lock_guard lock(mutex_);
+    loop_ = nullptr;
+  }
+
+ private:
+  std::mutex mutex_;
+  net::Loop* loop_;
+};
+
 struct Context {
   static constexpr std::size_t read_bytes = 64 * 1024;  // one receive
   // When much more of a body is to come: 1 MiB takes half the CPU time of 256 KiB, since most of it is in the sockets
@@ -53,13 +73,15 @@ struct Context {
   static constexpr std::size_t waiting_max = 1024;      // exchanges that wait for one name
   static constexpr std::size_t attempts_max = 100;      // of one request, whatever `retries` says
 
-  Context(const Options& options, net::Resolver& resolver, Trust trust);
+  Context(const Options& options, net::Resolver& resolver, store::Lookup& lookup, Trust trust);
   ~Context();
 
   const snapshot::Snapshot* snapshot() const { return epoch ? epoch->snapshot.get() : nullptr; }
 
   Exchange* new_exchange();
   void free_exchange(Exchange*);
+  PluginHost* new_plugins(Exchange&);
+  void free_plugins(PluginHost&);
   void end_epoch_use(Epoch&);
   // Calls drained() once nothing is left.
   void check_drained();
@@ -81,11 +103,15 @@ struct Context {
   ssl_ctx_st* tls_client = nullptr;
   Pool pool;
   Backends backends;
+  store::Cache::Counts cache_counts;
+  const std::shared_ptr<Door> door;
+  store::Cache cache;
   std::unique_ptr<Epoch> epoch;  // null before the first snapshot
   std::vector<std::unique_ptr<Epoch>> old_epochs;
   bool draining = false;
   Client* clients = nullptr;                         // all of them, linked
   std::size_t client_count = 0, listener_count = 0;  // open ones
+  std::uint64_t client_serial = 0;                   // of the last one that came
   std::size_t bulk_holders = 0;                      // connections that hold more than read_bytes for a slow reader
   std::function<void()> drained;                     // waits for its call while draining
 
@@ -100,6 +126,9 @@ struct Context {
   static constexpr std::size_t receive_offset = 64, print_offset = 1536;
   std::vector<char> receive_, print_;
   std::vector<std::unique_ptr<Exchange>> free_;
+  // All hosts that were ever made: as many as exchanges had plugins at a time. A late answer may still know one.
+  std::vector<std::unique_ptr<PluginHost>> hosts_;
+  std::vector<PluginHost*> free_hosts_;
 };
 
 // Whether a connection holds a bulk read for a slow reader; counted, so that slow readers cannot hold all memory.

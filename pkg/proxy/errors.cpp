@@ -32,6 +32,27 @@ int quality(std::string_view range) {
   return 1000;
 }
 
+// Messages of plugins may hold what somebody configured, or a client sent.
+void append_json(std::string& out, std::string_view text) {
+  for (const char c : text) {
+    if (static_cast<unsigned char>(c) < 0x20) continue;
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+}
+void append_markup(std::string& out, std::string_view text) {
+  for (const char c : text) {
+    if (c == '<')
+      out += "&lt;";
+    else if (c == '>')
+      out += "&gt;";
+    else if (c == '&')
+      out += "&amp;";
+    else
+      out += c;
+  }
+}
+
 }  // namespace
 
 ErrorFormat error_format(std::string_view media_type) {
@@ -72,26 +93,24 @@ std::string_view content_type(ErrorFormat format) {
 void print_error(std::string& out, ErrorFormat format, std::string_view message, std::string_view id) {
   switch (format) {
     case ErrorFormat::json:
-      out.append("{\n  \"message\":\"").append(message).append("\",\n  \"request_id\":\"").append(id).append("\"\n}");
+      out.append("{\n  \"message\":\"");
+      append_json(out, message);
+      out.append("\",\n  \"request_id\":\"").append(id).append("\"\n}");
       break;
     case ErrorFormat::plain:
       out.append(message).append("\nrequest_id: ").append(id).append("\n");
       break;
     case ErrorFormat::html:
       out.append(
-             "<!doctype html>\n<html>\n  <head>\n    <meta charset=\"utf-8\">\n    <title>Error</title>\n  </head>\n"
-             "  <body>\n    <h1>Error</h1>\n    <p>")
-          .append(message)
-          .append(".</p>\n    <p>request_id: ")
-          .append(id)
-          .append("</p>\n  </body>\n</html>\n");
+          "<!doctype html>\n<html>\n  <head>\n    <meta charset=\"utf-8\">\n    <title>Error</title>\n  </head>\n"
+          "  <body>\n    <h1>Error</h1>\n    <p>");
+      append_markup(out, message);
+      out.append(".</p>\n    <p>request_id: ").append(id).append("</p>\n  </body>\n</html>\n");
       break;
     case ErrorFormat::xml:
-      out.append("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<error>\n  <message>")
-          .append(message)
-          .append("</message>\n  <requestid>")
-          .append(id)
-          .append("</requestid>\n</error>");
+      out.append("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<error>\n  <message>");
+      append_markup(out, message);
+      out.append("</message>\n  <requestid>").append(id).append("</requestid>\n</error>");
       break;
   }
 }

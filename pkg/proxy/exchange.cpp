@@ -29,7 +29,9 @@ bool Exchange::connect() {
       no_peer(pick.answer);
       return false;
     }
+    if (plugins_) plugins_->begin_try(pick.candidate->endpoint->address);
     if (attempt(*pick.candidate)) return upstream_->ready ? begin_sending() : true;
+    if (plugins_) plugins_->try_failed(502);
     context_.counters.upstream_connect_failed.add();
     if (attempts_left_ == 0) return answer_later(502);
     --attempts_left_;
@@ -39,8 +41,7 @@ bool Exchange::connect() {
 }
 
 void Exchange::no_peer(Balancer::Answer why) {
-  http::RequestHead& head = context_.request_head;
-  http::scan_request(head, request_, {.head_bytes = request_.size(), .line_bytes = request_.size()});
+  find_head_again();
   answer(503,
          why == Balancer::Answer::no_peer ? "failure to get a peer from the ring-balancer" : "name resolution failed",
          true);
@@ -82,6 +83,7 @@ bool Exchange::begin_sending() {
   state_ = State::awaiting;
   // The clock is read once more only when opening the connection took a while.
   sent_us_ = reused_ && tried_.empty() ? started_us_ : net::Loop::clock_us();
+  if (plugins_) plugins_->try_connected();
   if (std::exchange(expects_continue_, false) && !request_body_.done() && request_body_.bytes() == 0 &&
       !send_to_client("HTTP/1.1 100 Continue\r\n\r\n"))
     return false;
@@ -159,11 +161,11 @@ bool Exchange::pump_request() {
 bool Exchange::forward_request_body(char* bytes, std::size_t size) {
   auto piece = request_body_.decode(bytes, size);
   if (!piece.rest.empty()) client_->in.assign(piece.rest);
-  const auto most = context_.options.client_max_body_bytes;
-  const bool large = most && request_body_.bytes() > most;
+  const bool large = request_body_.bytes() > body_max_;
   if (!piece.ok || large) {
     if (!piece.ok) context_.counters.requests_malformed.add();
-    return response_begun_ ? complete(Client::Then::cut) : answer_later(large ? 413 : 400);
+    if (response_begun_) return complete(Client::Then::cut);
+    return large ? answer_too_large() : answer_later(400);
   }
   auto out = request_body_.framing() == http::Framing::chunked
                  ? frame_chunk(piece.data, request_body_.done(), request_body_.trailers())
@@ -197,6 +199,7 @@ bool Exchange::lost(Loss why) {
   if (connecting) context_.counters.upstream_connect_failed.add();
   const Endpoint* endpoint = &upstream_->endpoint();
   const bool was_reused = reused_, nothing_sent = request_sent_ == 0;
+  if (plugins_) plugins_->try_failed(timeout ? 504 : 502);
   let_go_of_upstream(false);
   if (response_begun_) {
     context_.counters.upstream_aborted.add();
@@ -232,7 +235,9 @@ void Exchange::on_client(std::uint32_t events) {
     if (!client_->flush()) return on_client_gone();
     client_->hold.update(context_, client_->unsent());
     if (client_->writable()) {
-      if (request_body_.done() || state_ == State::connecting) {
+      if (state_ == State::deciding) {
+        plugins_->set_wait_timeout();
+      } else if (request_body_.done() || state_ == State::connecting) {
         context_.loop.clear_timeout(*client_);
       } else {
         context_.loop.set_timeout(*client_, ms(context_.options.client_body_timeout));
@@ -246,12 +251,15 @@ void Exchange::on_client(std::uint32_t events) {
   if (!client_->has_input()) return;
   if (state_ == State::tunnel) {
     pump_tunnel();
+  } else if (state_ == State::deciding) {
+    plugins_->on_client_input();
   } else if (upstream_ && state_ > State::connecting && request_sent_ == request_.size() && !request_body_.done()) {
     pump_request();
   }
 }
 
 void Exchange::on_client_timeout() {
+  if (state_ == State::deciding && client_->writable()) return plugins_->on_client_timeout();
   if (state_ == State::resolving) {
     std::erase(balancer_->waiting, this);
     return no_peer(Balancer::Answer::unresolved);
@@ -265,7 +273,7 @@ void Exchange::on_client_timeout() {
 }
 
 void Exchange::on_client_gone() {
-  if (status_ == 0) status_ = 499;
+  if (!response_begun_) status_ = 499;
   complete(Client::Then::cut);
 }
 

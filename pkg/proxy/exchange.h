@@ -1,5 +1,6 @@
 // One request and its response, from the scanned head to the last byte, as states that events move forward.
 //
+//   deciding    plugins run, before routing or before the request goes out; one may wait for something
 //   resolving   waits for a host name's first answer
 //   connecting  an upstream connection opens
 //   awaiting    the request is on its way; no final response head yet
@@ -23,6 +24,7 @@
 #include "proxy/client.h"
 #include "proxy/context.h"
 #include "proxy/forward.h"
+#include "proxy/plugin_host.h"
 
 namespace weir::proxy {
 
@@ -41,17 +43,25 @@ class Exchange {
   void on_names();
 
  private:
-  enum class State : std::uint8_t { resolving, connecting, awaiting, responding, tunnel };
+  friend class PluginHost;  // runs and sees it
+  enum class State : std::uint8_t { deciding, resolving, connecting, awaiting, responding, tunnel };
   enum class Loss : std::uint8_t { connect, connect_timeout, broken, read_timeout };
 
   // exchange_start.cpp: what to do with a request
   void reset(Client&);
+  bool is_acceptable();
+  void route();
+  bool locate();
   bool choose();
-  bool allows_scheme(std::string_view host);
+  bool allows_scheme();
   bool redirect_to_https(std::string_view host);
+  const snapshot::Service* service_of_route() const;
+  void hold_balancer();
+  void forward();
   bool find_balancer();
-  void print_upstream_request(std::string_view host, std::string_view path, std::size_t prefix_bytes);
+  void print_upstream_request();
   bool take_first_piece();
+  void append_gathered();
 
   // exchange.cpp: its way to an upstream
   bool connect();
@@ -71,7 +81,11 @@ class Exchange {
   bool malformed_response();
   bool forward_interim();
   bool start_response(char* behind, std::size_t bytes);
+  std::size_t print_response_head();
   bool forward_response_body(char* bytes, std::size_t size, std::size_t head_bytes);
+  bool gather_response(char* bytes, std::size_t size);
+  bool send_gathered();
+  bool pass_on_gathered(std::string_view last_piece);
   bool response_stream_ended();
   bool begin_tunnel(char* behind, std::size_t bytes);
   bool relay(net::Connection& from, net::Connection& to, bool& ended);
@@ -80,7 +94,11 @@ class Exchange {
   // exchange_end.cpp: answers of our own, and the end
   void settle();
   bool answer(int status, std::string_view message, bool by_router, std::string_view extra_fields = {});
-  bool answer_later(int status);  // when the request's head is no longer in the buffer
+  // When the request's head is no longer in the buffer.
+  bool answer_later(int status, std::string_view message);
+  bool answer_later(int status);
+  bool answer_too_large();
+  void find_head_again();
   bool answer_with(int status, std::string_view type, std::string_view body, std::string_view extra_fields);
   bool complete(Client::Then);
   void let_go_of_upstream(bool reusable);
@@ -99,7 +117,14 @@ class Exchange {
   const snapshot::Route* route_ = nullptr;
   const snapshot::Service* service_ = nullptr;
   Balancer* balancer_ = nullptr;
+  PluginHost* plugins_ = nullptr;  // null: there are none for this request
   State state_ = State::resolving;
+
+  // Of the request's head, for as long as it is in the buffer: as the router compares them.
+  std::array<char, 257> host_buffer_;
+  std::string_view host_name_, path_;
+  std::uint16_t host_port_ = 0;
+  std::size_t prefix_bytes_ = 0;  // of the path, that the route matched
 
   std::string request_;  // the head, and the first piece of the body: what another attempt sends again
   std::size_t request_sent_ = 0;
@@ -112,7 +137,7 @@ class Exchange {
   std::vector<const Endpoint*> tried_;
   std::uint32_t attempts_left_ = 0;
   std::size_t interims_ = 0;
-  int status_ = 0;
+  int status_ = 0, upstream_status_ = 0;
 
   bool head_only_ = false;  // answers to HEAD have no body
   bool http10_ = false, keep_alive_ = true, idempotent_ = false, expects_continue_ = false, te_trailers_ = false;
@@ -129,7 +154,8 @@ class Exchange {
   std::uint64_t started_us_ = 0, sent_us_ = 0, answered_us_ = 0, ended_us_ = 0;
   std::uint64_t tunnel_idle_ms_ = 0;
   std::uint64_t body_watched_ms_ = 0, body_watched_bytes_ = 0;
-  std::uint64_t response_bytes_ = 0;
+  std::uint64_t response_bytes_ = 0, sent_bytes_ = 0;  // of the body; of all to the client
+  std::uint64_t body_max_ = 0;                         // of the request
   std::array<char, 32> id_;
   std::string access_line_;  // method and path, for the access log
 };

@@ -73,10 +73,27 @@ bool Exchange::answer(int status, std::string_view message, bool by_router, std:
   return answer_with(status, content_type(format), context_.error_body, extra_fields);
 }
 
-// The fields that choose the format are still in what was printed for the upstream.
+// The fields that choose an answer's format are still in what was printed for the upstream.
+void Exchange::find_head_again() {
+  if (plugins_) {
+    plugins_->request_head_again();
+  } else {
+    http::scan_request(context_.request_head, request_, {.head_bytes = request_.size(), .line_bytes = request_.size()});
+  }
+}
+
+bool Exchange::answer_later(int status, std::string_view message) {
+  find_head_again();
+  return answer(status, message, false);
+}
+
 bool Exchange::answer_later(int status) {
-  http::scan_request(context_.request_head, request_, {.head_bytes = request_.size(), .line_bytes = request_.size()});
-  return answer(status, error_message(status), false);
+  return answer_later(status, error_message(status));
+}
+
+bool Exchange::answer_too_large() {
+  if (plugins_ && plugins_->limits_body()) return answer_later(plugins_->limit_status(), plugins_->limit_message());
+  return answer_later(413);
 }
 
 bool Exchange::answer_with(int status, std::string_view type, std::string_view body, std::string_view extra_fields) {
@@ -86,9 +103,13 @@ bool Exchange::answer_with(int status, std::string_view type, std::string_view b
   own_answer_ = true;
   status_ = status;
   ended_us_ = net::Loop::clock_us();
-  print_answer(context_, status, type, body, id(), keep_alive_, extra_fields, (ended_us_ - started_us_) / 1000,
-               head_only_, http10_);
-  response_bytes_ = head_only_ ? 0 : body.size();
+  if (plugins_) {
+    plugins_->print_answer(status, type, body, extra_fields);
+  } else {
+    print_answer(context_, status, type, body, id(), keep_alive_, extra_fields, (ended_us_ - started_us_) / 1000,
+                 head_only_, http10_);
+    response_bytes_ = head_only_ ? 0 : body.size();
+  }
   return send_to_client(context_.answer) ? complete(Client::Then::next) : false;
 }
 
@@ -120,6 +141,7 @@ bool Exchange::complete(Client::Then then) {
   if (!ended_us_) ended_us_ = net::Loop::clock_us();
   count(ended_us_);
   if (context_.options.access_log) log_access(ended_us_);
+  if (plugins_) std::exchange(plugins_, nullptr)->finish(ended_us_);
   if (then == Client::Then::next) {
     if (!keep_alive_) then = Client::Then::close;
     if (!request_body_.done()) then = Client::Then::linger;

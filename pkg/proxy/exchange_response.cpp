@@ -13,6 +13,7 @@ bool Exchange::send_to_client(std::string_view first, std::string_view second) {
     return false;
   }
   context_.counters.bytes_to_clients.add(first.size() + second.size());
+  sent_bytes_ += first.size() + second.size();
   if (!client_->writable()) {
     client_->hold.update(context_, client_->unsent());
     context_.loop.set_timeout(*client_, ms(context_.options.client_send_timeout));
@@ -90,14 +91,30 @@ bool Exchange::forward_interim() {
 
 bool Exchange::start_response(char* behind, std::size_t bytes) {
   auto& head = context_.response_head;
-  const auto& options = context_.options;
   answered_us_ = net::Loop::clock_us();
-  status_ = head.status;
+  status_ = upstream_status_ = head.status;
   response_body_.begin(head.framing, head.content_length);
   upstream_keep_alive_ = head.keep_alive;
   // An answer before the end of the request: what the client still sends would have to be read to the end before the
   // next request, however long it is. RFC 9112 section 9.3 lets the connection end instead.
   if (!request_body_.done() || context_.draining) keep_alive_ = false;
+  state_ = State::responding;
+  const bool asked_head = method() == "HEAD";  // a plugin may have made it another method than the client's
+  if (asked_head && !head_only_) plugins_->without_body(head);
+  if (plugins_ && plugins_->filter_response({behind - head.bytes, head.bytes})) return gather_response(behind, bytes);
+  const auto printed = print_response_head();
+  if (!printed) return malformed_response();
+  if (head_only_ && !asked_head) {
+    response_begun_ = true;
+    return send_to_client({context_.print_buffer(), printed}) ? complete(Client::Then::next) : false;
+  }
+  return forward_response_body(behind, bytes, printed);
+}
+
+// Into the print buffer. 0: there is no room for it.
+std::size_t Exchange::print_response_head() {
+  auto& head = context_.response_head;
+  const auto& options = context_.options;
   const bool unknown_length = head.framing == http::Framing::chunked || head.framing == http::Framing::until_close;
   chunked_out_ = unknown_length && !http10_;
   if (unknown_length && http10_) keep_alive_ = false;
@@ -116,15 +133,58 @@ bool Exchange::start_response(char* behind, std::size_t bytes) {
   plan.proxy_ms = (sent_us_ - started_us_) / 1000;
   plan.upstream_status = options.upstream_status;
   if (debug_) plan.route = route_, plan.service = service_;
-  if (room_for(head, plan) + Context::flat_bytes > context_.print_room()) return malformed_response();
+  if (plugins_) plugins_->edit_response(plan);
+  if (room_for(head, plan) + Context::flat_bytes > context_.print_room()) return 0;
   char* out = context_.print_buffer();
-  const auto printed = static_cast<std::size_t>(print_response(out, head, plan) - out);
-  state_ = State::responding;
-  return forward_response_body(behind, bytes, printed);
+  const char* end = print_response(out, head, plan);
+  if (plugins_) plugins_->note_printed({out, end});
+  return static_cast<std::size_t>(end - out);
+}
+
+// A plugin wants the body whole before the head is sent.
+bool Exchange::gather_response(char* bytes, std::size_t size) {
+  const auto piece = response_body_.decode(bytes, size);
+  if (!piece.ok) return malformed_response();
+  if (!piece.rest.empty()) upstream_keep_alive_ = false;
+  if (!plugins_->gather_response(piece.data)) return pass_on_gathered(piece.data);
+  return response_body_.done() ? send_gathered() : true;
+}
+
+bool Exchange::send_gathered() {
+  auto& head = plugins_->gathered_head();
+  plugins_->filter_gathered();
+  const auto& body = plugins_->response_body();
+  head.framing = http::Framing::length;
+  head.content_length = response_bytes_ = body.size();
+  const auto printed = print_response_head();
+  if (!printed) return malformed_response();
+  response_begun_ = true;
+  return send_to_client({context_.print_buffer(), printed}, body) ? complete(Client::Then::next) : false;
+}
+
+// It is too large for that: what came of it goes out as it came, and the rest behind it.
+bool Exchange::pass_on_gathered(std::string_view last_piece) {
+  auto& body = plugins_->response_body();
+  body.append(last_piece);
+  plugins_->gathered_head();
+  const auto printed = print_response_head();
+  if (!printed) return malformed_response();
+  response_begun_ = true;
+  response_bytes_ = body.size();
+  char* end = context_.print_buffer() + printed;
+  if (chunked_out_) {
+    end += http::print_chunk_size(end, body.size());
+    body.append("\r\n");
+    if (response_body_.done()) body.append("0\r\n\r\n");
+  }
+  if (!send_to_client({context_.print_buffer(), end}, body)) return false;
+  std::string().swap(body);
+  return response_body_.done() ? complete(Client::Then::next) : true;
 }
 
 // head_bytes: of a head that waits in the print buffer to leave together with the first of its body.
 bool Exchange::forward_response_body(char* bytes, std::size_t size, std::size_t head_bytes) {
+  if (plugins_ && plugins_->gathering_response()) return gather_response(bytes, size);
   auto piece = response_body_.decode(bytes, size);
   if (!piece.ok) {
     if (!response_begun_) return malformed_response();
@@ -156,6 +216,7 @@ bool Exchange::forward_response_body(char* bytes, std::size_t size, std::size_t 
 bool Exchange::response_stream_ended() {
   upstream_keep_alive_ = false;
   if (!response_body_.end_of_stream()) return lost(Loss::broken);
+  if (plugins_ && plugins_->gathering_response()) return send_gathered();
   if (chunked_out_ && !send_to_client("0\r\n\r\n")) return false;
   return complete(Client::Then::next);
 }
@@ -167,10 +228,15 @@ bool Exchange::begin_tunnel(char* behind, std::size_t bytes) {
   plan.upgrade = head.upgrade_protocol;
   if (context_.options.server_tokens) plan.token = context_.token;
   if (context_.options.request_id) plan.request_id = id();
+  status_ = upstream_status_ = 101;
+  if (plugins_) {
+    plugins_->filter_response({behind - head.bytes, head.bytes});
+    plugins_->edit_response(plan);
+  }
   if (room_for(head, plan) > context_.print_room()) return malformed_response();
   char* out = context_.print_buffer();
   char* end = print_response(out, head, plan);
-  status_ = 101;
+  if (plugins_) plugins_->note_printed({out, end});
   response_begun_ = true;
   answered_us_ = net::Loop::clock_us();
   tunnel_idle_ms_ = std::min(ms(service_->read_timeout), ms(service_->write_timeout));
@@ -178,11 +244,14 @@ bool Exchange::begin_tunnel(char* behind, std::size_t bytes) {
   std::string().swap(upstream_->in);
   if (!send_to_client({out, end}, {behind, bytes})) return false;
   context_.loop.clear_timeout(*client_);
-  route_ = nullptr;
-  service_ = nullptr;
-  context_.backends.release(*balancer_);
-  balancer_ = nullptr;
-  context_.end_epoch_use(*std::exchange(epoch_, nullptr));
+  if (!plugins_ || !plugins_->logs()) {  // who logs it needs the plugins of then
+    if (plugins_) plugins_->use(nullptr, nullptr);
+    route_ = nullptr;
+    service_ = nullptr;
+    context_.backends.release(*balancer_);
+    balancer_ = nullptr;
+    context_.end_epoch_use(*std::exchange(epoch_, nullptr));
+  }
   std::string glued;
   glued.swap(client_->in);
   if (!glued.empty() && !upstream_->send(glued)) return complete(Client::Then::cut);

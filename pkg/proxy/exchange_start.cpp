@@ -13,11 +13,21 @@ namespace {
 // The longest host that a route can have; longer ones match no route.
 constexpr std::size_t host_bytes_max = 255;
 
-bool any_header(const void* head, std::string_view name, bool (*test)(const void*, std::string_view),
-                const void* context) {
+using Test = bool (*)(const void* context, std::string_view value);
+
+bool any_header(const void* head, std::string_view name, Test test, const void* context) {
   for (const auto& field : static_cast<const http::RequestHead*>(head)->fields())
     if (text::equal_ignoring_case(field.name, name) && test(context, field.value)) return true;
   return false;
+}
+
+// The same when plugins have changed some.
+bool any_edited_header(const void* plugins, std::string_view wanted, Test test, const void* context) {
+  bool found = false;
+  static_cast<const PluginHost*>(plugins)->each_header([&](std::string_view name, std::string_view value) {
+    return found = text::equal_ignoring_case(name, wanted) && test(context, value);
+  });
+  return found;
 }
 
 // The first value of a field, or `otherwise`.
@@ -39,6 +49,10 @@ std::optional<std::string_view> router_host(std::string_view name, std::array<ch
   return std::string_view(out.data(), h);
 }
 
+bool is_idempotent(std::string_view method) {
+  return method != "POST" && method != "PATCH" && method != "LOCK";
+}
+
 }  // namespace
 
 std::array<char, 32> request_id(Random& random) {
@@ -58,15 +72,16 @@ void Exchange::reset(Client& client) {
   route_ = nullptr;
   service_ = nullptr;
   balancer_ = nullptr;
+  plugins_ = nullptr;
   request_.clear();
   request_sent_ = 0;
   tried_.clear();
   interims_ = 0;
-  status_ = 0;
+  status_ = upstream_status_ = 0;
   head_only_ = head.method == "HEAD";
   http10_ = head.minor == 0;
   keep_alive_ = head.keep_alive && !context_.draining && client.requests < context_.options.keepalive_requests;
-  idempotent_ = head.method != "POST" && head.method != "PATCH" && head.method != "LOCK";
+  idempotent_ = is_idempotent(head.method);
   expects_continue_ = head.expect_continue && !http10_;
   te_trailers_ = head.te_trailers;
   debug_ = head.kong_debug && context_.options.allow_debug_header;
@@ -77,7 +92,9 @@ void Exchange::reset(Client& client) {
   started_us_ = net::Loop::clock_us();
   sent_us_ = answered_us_ = ended_us_ = 0;
   body_watched_ms_ = 0;
-  response_bytes_ = 0;
+  response_bytes_ = sent_bytes_ = 0;
+  const auto most = context_.options.client_max_body_bytes;
+  body_max_ = most ? most : ~std::uint64_t{0};
   id_ = request_id(context_.random);
   epoch_ = context_.epoch.get();
   if (epoch_) ++epoch_->exchanges;
@@ -92,46 +109,77 @@ void Exchange::start(Client& client, char* behind, std::size_t bytes) {
   behind_ = behind;
   behind_bytes_ = bytes;
   reset(client);
-  if (choose() && take_first_piece()) connect();
+  if (const auto* chain = epoch_ ? epoch_->snapshot->chain(nullptr) : nullptr) {
+    plugins_ = context_.new_plugins(*this);
+    plugins_->use(chain, nullptr);
+  }
+  if (is_acceptable() && (!plugins_ || plugins_->rewrite())) route();
 }
 
-// Routes the request and prints what goes to the upstream. False: answered.
+// False: answered.
+bool Exchange::is_acceptable() {
+  const auto& head = context_.request_head;
+  if (head.expect_other) return answer(417, error_message(417), false);
+  if (head.framing == http::Framing::length && head.content_length > body_max_)
+    return answer(413, error_message(413), false);
+  return true;
+}
+
+void Exchange::route() {
+  if (choose() && (!plugins_ || plugins_->access())) forward();
+}
+
+void Exchange::forward() {
+  if (!find_balancer()) return;
+  print_upstream_request();
+  if (take_first_piece()) connect();
+}
+
+// Reads host and path as the router compares them. False: malformed.
+bool Exchange::locate() {
+  const auto& head = context_.request_head;
+  const auto authority = text::split_host_port(head.authority);
+  const auto host = router_host(authority ? authority->host : "", host_buffer_);
+  if (!http::normalise_path(head.path, context_.path_scratch, path_) || !host ||
+      (!authority && !head.authority.empty()))
+    return false;
+  host_name_ = *host;
+  host_port_ = authority && authority->port ? authority->port : client_->tls ? 443 : 80;
+  return true;
+}
+
+// Finds the route and its plugins. False: answered.
 bool Exchange::choose() {
   const auto& head = context_.request_head;
-  const auto most = context_.options.client_max_body_bytes;
-  if (head.expect_other) return answer(417, error_message(417), false);
-  if (most && head.framing == http::Framing::length && head.content_length > most)
-    return answer(413, error_message(413), false);
-
-  std::string_view path;
-  const auto authority = text::split_host_port(head.authority);
-  std::array<char, host_bytes_max + 2> host_buffer;
-  const auto host = router_host(authority ? authority->host : "", host_buffer);
-  if (!http::normalise_path(head.path, context_.path_scratch, path) || !host || (!authority && !head.authority.empty()))
-    return answer(400, error_message(400), false);
-
+  if (!locate()) return answer(400, error_message(400), false);
   snapshot::Request request;
-  request.method = head.method;
-  request.host = *host;
-  request.port = authority && authority->port ? authority->port : client_->tls ? 443 : 80;
-  request.path = path;
+  request.method = plugins_ ? plugins_->method() : head.method;
+  request.host = host_name_;
+  request.port = host_port_;
+  request.path = path_;
   request.tls = client_->tls;
   request.sni = client_->tls ? net::server_name(*client_) : "";
   request.headers = &head;
   request.any_header = &any_header;
+  if (plugins_ && plugins_->edits_request()) {
+    request.headers = plugins_;
+    request.any_header = &any_edited_header;
+  }
   const auto match = epoch_ ? epoch_->snapshot->match(request) : snapshot::Match{};
   if (!match.route) return answer(404, "no Route matched with those values", true);
   route_ = match.route;
-  if (!allows_scheme(*host) || !find_balancer()) return false;
-  print_upstream_request(*host, path, match.prefix_bytes);
-  return true;
+  prefix_bytes_ = match.prefix_bytes;
+  const auto* chain = epoch_->snapshot->chain(route_);
+  if (chain && !plugins_) plugins_ = context_.new_plugins(*this);
+  if (plugins_) plugins_->use(chain, match.regex);
+  return allows_scheme();
 }
 
 // A route for https only sends plain requests there. False: answered.
-bool Exchange::allows_scheme(std::string_view host) {
+bool Exchange::allows_scheme() {
   if (route_->http || !route_->https) return true;
   const auto& head = context_.request_head;
-  std::string_view proto = client_->tls ? "https" : "http", forwarded_host = host;
+  std::string_view proto = client_->tls ? "https" : "http", forwarded_host = host_name_;
   if (client_->trusted) {
     proto = value_or(head, http::Name::x_forwarded_proto, proto);
     forwarded_host = value_or(head, http::Name::x_forwarded_host, forwarded_host);
@@ -139,35 +187,50 @@ bool Exchange::allows_scheme(std::string_view host) {
   return text::equal_ignoring_case(proto, "https") || redirect_to_https(forwarded_host);
 }
 
+const snapshot::Service* Exchange::service_of_route() const {
+  if (!route_ || route_->service == snapshot::no_slot) return nullptr;
+  return epoch_->snapshot->service(route_->service);
+}
+
+// While the snapshot that it began with is the worker's: later its slots may stand for something else.
+void Exchange::hold_balancer() {
+  if (balancer_) return;
+  service_ = service_of_route();
+  if (service_) balancer_ = context_.backends.find(service_->backend, service_->tls, service_->port);
+  if (balancer_) context_.backends.hold(*balancer_);
+}
+
 bool Exchange::find_balancer() {
-  service_ = route_->service == snapshot::no_slot ? nullptr : epoch_->snapshot->service(route_->service);
+  hold_balancer();
   if (!service_) return answer(503, "no Service found with those values", true);
-  balancer_ = context_.backends.find(service_->backend, service_->tls, service_->port);
   if (!balancer_) return answer(503, "failure to get a peer from the ring-balancer", true);
-  context_.backends.hold(*balancer_);
   attempts_left_ = static_cast<std::uint32_t>(std::min<std::size_t>(service_->retries, Context::attempts_max));
   return true;
 }
 
-void Exchange::print_upstream_request(std::string_view host, std::string_view path, std::size_t prefix_bytes) {
+void Exchange::print_upstream_request() {
   auto& head = context_.request_head;
   context_.upstream_path.clear();
-  snapshot::upstream_path(*route_, *service_, path, prefix_bytes, context_.upstream_path);
+  snapshot::upstream_path(*route_, *service_, path_, prefix_bytes_, context_.upstream_path);
   preserve_host_ = route_->preserve_host && !head.authority.empty();
   RequestPlan p;
   p.path = context_.upstream_path;
   p.host = preserve_host_ ? head.authority : "";  // else the address brings it
   p.original_path = head.path;
   // The matched prefix, when it was taken off and is not all there is.
-  if (route_->strip_path && prefix_bytes > 1) p.prefix = path.substr(0, prefix_bytes);
+  if (route_->strip_path && prefix_bytes_ > 1) p.prefix = path_.substr(0, prefix_bytes_);
   p.client_ip = client_->ip;
   p.forwarded_proto = client_->tls ? "https" : "http";
-  p.forwarded_host = host;
+  p.forwarded_host = host_name_;
   p.forwarded_port = client_->listen_port;
   p.trusted = client_->trusted;
   if (context_.options.request_id_upstream) p.request_id = id();
   if (upgrade_asked_) p.upgrade = head.upgrade_protocol;
   p.token = context_.token;
+  if (plugins_) {
+    plugins_->edit_request(head, p, context_.upstream_path);
+    idempotent_ = is_idempotent(head.method);
+  }
   method_bytes_ = head.method.size();
   host_ = print_request(request_, head, p);
 }
@@ -187,18 +250,32 @@ bool Exchange::redirect_to_https(std::string_view host) {
 
 // Frames what came of the body together with its head, so that both leave in one send; keeps what lies behind it.
 bool Exchange::take_first_piece() {
+  if (plugins_ && plugins_->has_gathered()) append_gathered();
   if (behind_bytes_ == 0) return true;
   auto piece = request_body_.decode(behind_, std::exchange(behind_bytes_, 0));
   if (!piece.ok) return answer_later(400);
   if (!piece.rest.empty()) client_->in.assign(piece.rest);
-  const auto most = context_.options.client_max_body_bytes;
-  if (most && request_body_.bytes() > most) return answer_later(413);
+  if (request_body_.bytes() > body_max_) return answer_too_large();
   if (request_body_.framing() == http::Framing::chunked) {
     request_.append(frame_chunk(piece.data, request_body_.done(), request_body_.trailers()));
   } else {
     request_.append(piece.data);
   }
   return true;
+}
+
+// What plugins had read of the body. One that is not whole keeps its framing, and the rest of it follows.
+void Exchange::append_gathered() {
+  const auto& body = plugins_->gathered();
+  const bool chunked = !plugins_->body_is_whole() && request_body_.framing() == http::Framing::chunked;
+  if (chunked && !body.empty()) {
+    char size[frame_room];
+    request_.append(size, http::print_chunk_size(size, body.size()));
+  }
+  request_.append(body);
+  if (!chunked) return;
+  if (!body.empty()) request_.append("\r\n");
+  if (request_body_.done()) request_.append("0\r\n").append(request_body_.trailers()).append("\r\n");
 }
 
 }  // namespace weir::proxy

@@ -76,7 +76,8 @@ Span print_request(std::string& out, http::RequestHead& head, const RequestPlan&
   const Seen seen = mark_request(head, p.trusted);
   // Nothing of the head is printed more than three times (a path in the target and X-Forwarded-Path and -Prefix).
   const std::size_t room = head.bytes * 3 + p.path.size() + p.host.size() + p.original_path.size() + p.prefix.size() +
-                           p.forwarded_host.size() + p.token.size() + 1024;
+                           p.forwarded_host.size() + p.token.size() + head.method.size() + head.query.size() +
+                           (p.edits ? p.edits->added_bytes() : 0) + 1024;
   Span host;
   out.resize_and_overwrite(room, [&](char* begin, std::size_t) {
     char* o = put(begin, head.method);
@@ -87,6 +88,7 @@ Span print_request(std::string& out, http::RequestHead& head, const RequestPlan&
     host = {static_cast<std::size_t>(o - begin), p.host.size()};
     o = put(put(o, p.host), "\r\n");
     o = http::put_kept(o, head);
+    if (p.edits) o = p.edits->put_added(o);
     o = put_appended(o, head, Name::x_forwarded_for, "X-Forwarded-For", p.client_ip);
     if (!seen.real_ip) o = put_field(o, "X-Real-IP", p.client_ip);
     if (!seen.proto) o = put_field(o, "X-Forwarded-Proto", p.forwarded_proto);
@@ -114,7 +116,7 @@ Span print_request(std::string& out, http::RequestHead& head, const RequestPlan&
 std::size_t room_for(const http::ResponseHead& head, const ResponsePlan& p) {
   std::size_t names = p.route ? p.route->origin.name.size() : 0;
   if (p.service) names += p.service->origin.name.size();
-  return head.bytes + 2 * p.token.size() + names + p.upgrade.size() + 1024;
+  return head.bytes + 2 * p.token.size() + names + p.upgrade.size() + (p.edits ? p.edits->added_bytes() : 0) + 1024;
 }
 
 char* print_response(char* o, http::ResponseHead& head, const ResponsePlan& p) {
@@ -139,9 +141,19 @@ char* print_response(char* o, http::ResponseHead& head, const ResponsePlan& p) {
     }
   }
   o = put(o, "HTTP/1.1 ");
-  o = put(http::put_decimal(o, static_cast<std::uint64_t>(head.status)), " ");
-  o = put(put(o, head.reason), "\r\n");
+  const bool changed = p.status && p.status != head.status;
+  o = put(http::put_decimal(o, static_cast<std::uint64_t>(changed ? p.status : head.status)), " ");
+  o = put(put(o, changed ? http::reason_phrase(p.status) : head.reason), "\r\n");
   o = http::put_kept(o, head);
+  if (p.edits) {
+    o = p.edits->put_added(o);
+    p.edits->each_added([&](std::string_view name, std::string_view) {
+      const auto token = http::name_of(name);
+      server = server || token == Name::server;
+      date = date || token == Name::date;
+      return false;
+    });
+  }
   if (!date && !p.date.empty()) o = put_field(o, "Date", p.date);
   if (!server && !p.token.empty()) o = put_field(o, "Server", p.token);
   if (p.framing == ResponsePlan::Framing::length)

@@ -7,6 +7,7 @@
 
 #include "http/head.h"
 #include "http/print.h"
+#include "proxy/edits.h"
 #include "snapshot/snapshot.h"
 
 namespace weir::proxy {
@@ -23,6 +24,7 @@ struct RequestPlan {
   std::string_view request_id;  // empty: not sent
   std::string_view upgrade;     // protocol; empty: none
   std::string_view token;
+  const FieldEdits* edits = nullptr;  // those of the head that they replace are marked as dropped
 };
 
 // Prints into `out` and returns where the Host value lies in it, so that another attempt can replace it. Marks in
@@ -44,6 +46,8 @@ struct ResponsePlan {
   std::string_view upgrade;
   const snapshot::Route* route = nullptr;  // Kong-Debug: 1
   const snapshot::Service* service = nullptr;
+  const FieldEdits* edits = nullptr;
+  int status = 0;  // instead of the head's; 0: that one
 };
 
 // Returns where it stopped. Needs room for head.bytes and 4 KiB more than what the plan's texts take.

@@ -20,6 +20,7 @@
 #include "net/listener.h"
 #include "net/resolver.h"
 #include "proxy/worker.h"
+#include "snapshot/tables.h"
 #include "snapshot/test_support.h"
 
 namespace weir::proxy::testing {
@@ -181,6 +182,51 @@ class FakeResolver : public net::Resolver {
   std::map<std::string, int> watches;
 };
 
+// Rows for lookups, answered from another thread; or held back until the test lets them go.
+class FakeLookup : public store::Lookup {
+ public:
+  ~FakeLookup() override {
+    for (auto& thread : threads_) thread.join();
+  }
+  void find(const store::LookupKey& key, std::function<void(store::Found, double)> done) override {
+    std::lock_guard lock(mutex);
+    ++asked;
+    const std::string text = key.text();
+    store::Found found;
+    found.failed = failing;
+    if (const auto row = rows.find(text); row != rows.end() && !failing) found.rows = {row->second};
+    auto answer = [done = std::move(done), found = std::move(found)] { done(found, 0); };
+    if (held) {
+      waiting.push_back(std::move(answer));
+    } else {
+      threads_.emplace_back(std::move(answer));
+    }
+  }
+  // Answers what was held back. True when there was any.
+  bool release() {
+    std::vector<std::function<void()>> all;
+    {
+      std::lock_guard lock(mutex);
+      all.swap(waiting);
+    }
+    for (auto& answer : all) answer();
+    return !all.empty();
+  }
+  std::size_t held_back() {
+    std::lock_guard lock(mutex);
+    return waiting.size();
+  }
+
+  std::mutex mutex;
+  std::map<std::string, store::Row> rows;  // by LookupKey::text()
+  std::size_t asked = 0;
+  bool held = false, failing = false;
+
+ private:
+  std::vector<std::function<void()>> waiting;
+  std::vector<std::thread> threads_;
+};
+
 struct Reply {
   int status = 0;
   std::string head, body;
@@ -204,13 +250,14 @@ class Gate {
  public:
   explicit Gate(Options options = {}, std::vector<Listen> listens = {{.ip = "127.0.0.1", .port = 0}},
                 ssl_ctx_st* tls = nullptr) {
-    auto started = Worker::start(0, options, listens, tls, resolver);
+    auto started = Worker::start(0, options, listens, tls, resolver, lookup);
     EXPECT_TRUE(started) << (started ? "" : started.error().message);
     worker = std::move(*started);
   }
 
   void publish(const store::Changes& changes) {
-    snapshot_ = compile_all(changes, snapshot_);
+    snapshot_ = services ? snapshot::compile_with(snapshot_, changes, "test", services, find_kind)
+                         : compile_all(changes, snapshot_);
     for (const auto& fault : snapshot_->faults()) ADD_FAILURE() << fault.message;
     std::promise<void> adopted;
     worker->publish(snapshot_, [&] { adopted.set_value(); });
@@ -230,7 +277,10 @@ class Gate {
   Socket client(int receive_bytes = 0) { return Socket::connect(worker->port(0), receive_bytes); }
 
   FakeResolver resolver;
+  FakeLookup lookup;
   std::unique_ptr<Worker> worker;
+  plugin::Services* services = nullptr;  // null: plugins are left out
+  snapshot::FindKind find_kind = plugin::find_kind;
 
  private:
   snapshot::SnapshotPtr snapshot_;

@@ -97,7 +97,7 @@ class Listener : public net::Handle {
     net::set_nodelay(socket);
     auto ip = address.ip();
     const bool trusted = context_.trust.holds(ip);
-    auto* client = new Client(context_, std::move(ip), port_, tls_, trusted);
+    auto* client = new Client(context_, std::move(ip), address.port(), port_, tls_, trusted);
     client->fd = socket;
     if ((tls_ && !net::begin_tls_server(*client, context_.tls_server)) ||
         !context_.loop.add(*client, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET))
@@ -111,12 +111,14 @@ class Listener : public net::Handle {
 
 class EpollWorker final : public Worker {
  public:
-  EpollWorker(const Options& options, net::Resolver& resolver, Trust trust, ssl_ctx_st* tls)
-      : context_(options, resolver, std::move(trust)) {
+  EpollWorker(const Options& options, net::Resolver& resolver, store::Lookup& lookup, Trust trust, ssl_ctx_st* tls)
+      : context_(options, resolver, lookup, std::move(trust)) {
     context_.tls_server = tls;
   }
 
-  ~EpollWorker() override {
+  ~EpollWorker() override { stop(); }
+
+  void stop() override {
     if (!thread_.joinable()) return;
     context_.loop.post([this] {
       context_.drained = nullptr;
@@ -127,6 +129,8 @@ class EpollWorker final : public Worker {
       listeners_.clear();
       while (context_.clients) context_.clients->end(true);
       context_.pool.close_idle();
+      context_.old_epochs.clear();
+      context_.epoch.reset();
       context_.loop.stop();
     });
     thread_.join();
@@ -176,7 +180,19 @@ class EpollWorker final : public Worker {
     });
   }
 
+  void invalidate(std::optional<std::vector<std::string>> keys) override {
+    context_.loop.post([this, keys = std::move(keys)] {
+      if (!keys) return context_.cache.clear();
+      for (const auto& key : *keys) context_.cache.invalidate(key);
+    });
+  }
+
+  void peek(std::string key, std::function<void(std::shared_ptr<const store::Found>)> done) override {
+    context_.loop.post([this, key = std::move(key), done = std::move(done)] { done(context_.cache.peek(key)); });
+  }
+
   const metrics::Counters& counters() const override { return context_.counters; }
+  const store::Cache::Counts& cache_counts() const override { return context_.cache_counts; }
   std::uint16_t port(std::size_t listen) const override { return ports_.at(listen); }
 
  private:
@@ -202,10 +218,10 @@ class EpollWorker final : public Worker {
 
 Result<std::unique_ptr<Worker>> Worker::start(unsigned number, const Options& options,
                                               const std::vector<Listen>& listens, ssl_ctx_st* tls,
-                                              net::Resolver& resolver) {
+                                              net::Resolver& resolver, store::Lookup& lookup) {
   auto trust = Trust::parse(options.trusted_ips);
   if (!trust) return std::unexpected(trust.error());
-  auto worker = std::make_unique<EpollWorker>(options, resolver, std::move(*trust), tls);
+  auto worker = std::make_unique<EpollWorker>(options, resolver, lookup, std::move(*trust), tls);
   for (const auto& listen : listens)
     if (auto made = worker->listen(listen); !made) return std::unexpected(made.error());
   worker->run(number);

@@ -63,7 +63,10 @@ class Worker {
   // tls: shared server context for listeners with tls; not owned, must outlive the worker.
   static Result<std::unique_ptr<Worker>> start(unsigned number, const Options&, const std::vector<Listen>&,
                                                ssl_ctx_st* tls, net::Resolver&, store::Lookup&);
-  virtual ~Worker() = default;  // stops at once and joins
+  virtual ~Worker() = default;  // stops
+  // Ends all connections and the thread, and lets go of the snapshot; what others still hand over is not run any more.
+  // So what workers ask can be ended before they are freed.
+  virtual void stop() = 0;
 
   // Serves from `snapshot` from the next turn on. adopted: called on the worker's thread once it does.
   virtual void publish(snapshot::SnapshotPtr snapshot, std::function<void()> adopted) = 0;
@@ -80,6 +83,7 @@ class Worker {
   virtual void peek(std::string key, std::function<void(std::shared_ptr<const store::Found>)> done) = 0;
 
   virtual const metrics::Counters& counters() const = 0;
+  virtual const store::Cache::Counts& cache_counts() const = 0;
   virtual std::uint16_t port(std::size_t listen) const = 0;  // what port 0 became
 };
 

@@ -334,6 +334,7 @@ TEST(BulkHold, turns_to_small_reads_once_slow_readers_hold_enough) {
 
 TEST(Listening, says_what_is_wrong) {
   FakeResolver resolver;
+  FakeLookup lookup;
   Origin taken;
   struct Case {
     Listen listen;
@@ -342,13 +343,13 @@ TEST(Listening, says_what_is_wrong) {
   for (const auto& c :
        {Case{{.ip = "127.0.0.1", .port = taken.port(), .reuseport = false}, "in use"},
         Case{{.ip = "192.0.2.1", .port = 0}, "no such address"}, Case{{.ip = "nonsense"}, "not an IP"}}) {
-    auto worker = Worker::start(0, {}, {c.listen}, nullptr, resolver);
+    auto worker = Worker::start(0, {}, {c.listen}, nullptr, resolver, lookup);
     ASSERT_FALSE(worker);
     EXPECT_NE(worker.error().message.find(c.part), std::string::npos) << worker.error().message;
   }
   Options options;
   options.trusted_ips = {"10.0.0.0/33"};
-  EXPECT_FALSE(Worker::start(0, options, {}, nullptr, resolver));
+  EXPECT_FALSE(Worker::start(0, options, {}, nullptr, resolver, lookup));
 }
 
 TEST(Counters, tell_who_answered_and_who_is_connected) {
