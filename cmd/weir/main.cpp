@@ -90,10 +90,17 @@ int print_version(const Arguments& arguments) {
   return 0;
 }
 
+// The store for a command that reads or writes entities beside a node.
+weir::Result<gateway::OpenStore> open_entities(const gateway::Options& options) {
+  if (options.postgres)
+    if (auto ready = weir::cmd::check_migrated(options.postgres->server); !ready) return std::unexpected(ready.error());
+  return gateway::open_store(options);
+}
+
 int export_config(const Arguments& arguments) {
   auto loaded = load(arguments);
   if (!loaded) return give_up(loaded.error().message, faulty_configuration);
-  auto store = gateway::open_store(loaded->options);
+  auto store = open_entities(loaded->options);
   if (!store) return give_up(store.error().message, failed);
   if (loaded->options.database_off && !loaded->options.declarative_config.empty()) {
     auto read = gateway::read_declarative(loaded->options.declarative_config);
@@ -111,21 +118,29 @@ int export_config(const Arguments& arguments) {
 }
 
 // Upserts what the file declares and deletes nothing, as Kong's db_import does.
+int import_into(const gateway::Options& options, const std::string& file) {
+  auto read = gateway::read_declarative(file);
+  if (!read) return give_up(read.error().message, faulty_configuration);
+  auto store = open_entities(options);
+  if (!store) return give_up(store.error().message, failed);
+  auto changes = (*store)->upsert_all(read->entities);
+  if (!changes) return give_up(file + ": " + changes.error().message, failed);
+  std::cout << fmt::format("{} entities imported, {} changed\n", read->entities.size(), changes->size());
+  return 0;
+}
+
 int import_config(const Arguments& arguments) {
   auto loaded = load(arguments);
   if (!loaded) return give_up(loaded.error().message, faulty_configuration);
-  if (loaded->options.database_off) return give_up("config import needs a database; set database=sqlite", usage);
-  auto read = gateway::read_declarative(arguments.file);
-  if (!read) return give_up(read.error().message, faulty_configuration);
-  if (auto made = gateway::make_folder(loaded->options.prefix); !made) return give_up(made.error().message, failed);
-  auto lock = gateway::Lock::take(loaded->options.prefix + "/weir.lock");
+  const auto& options = loaded->options;
+  if (options.database_off)
+    return give_up("config import needs a database; set database=sqlite or database=postgres", usage);
+  // Nodes on PostgreSQL hear of the changes; a file belongs to one process.
+  if (options.postgres) return import_into(options, arguments.file);
+  if (auto made = gateway::make_folder(options.prefix); !made) return give_up(made.error().message, failed);
+  auto lock = gateway::Lock::take(options.prefix + "/weir.lock");
   if (!lock) return give_up(lock.error().message + "; a running node takes changes through its Admin API", failed);
-  auto store = gateway::open_store(loaded->options);
-  if (!store) return give_up(store.error().message, failed);
-  auto changes = (*store)->upsert_all(read->entities);
-  if (!changes) return give_up(arguments.file + ": " + changes.error().message, failed);
-  std::cout << fmt::format("{} entities imported, {} changed\n", read->entities.size(), changes->size());
-  return 0;
+  return import_into(options, arguments.file);
 }
 
 int migrate(std::string_view command, const Arguments& arguments, const weir::cmd::MigrationArguments& how) {

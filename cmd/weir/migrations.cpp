@@ -40,6 +40,19 @@ json::array shown(const Names& names) {
   return out;
 }
 
+// What a person is told is one line, so that each line of the log is about one thing.
+Error one_line(Error error) {
+  std::ranges::replace(error.message, '\n', ' ');
+  return error;
+}
+
+Result<store::MigrationState> reached(const store::PostgresServer& server) {
+  auto state = store::migration_state(server);
+  if (!state) return std::unexpected(one_line(state.error()));
+  if (!state->reachable) return fail("the database at {}:{} cannot be reached", server.host, server.port);
+  return state;
+}
+
 Result<int> reset(const store::PostgresServer& server, const MigrationArguments& arguments,
                   const std::function<Result<bool>(std::string_view)>& confirm, const store::Tell& tell) {
   if (!arguments.yes) {
@@ -89,6 +102,17 @@ std::string status_text(const store::MigrationState& state) {
          "\n";
 }
 
+Result<> check_migrated(const store::PostgresServer& server) {
+  const auto state = reached(server);
+  if (!state) return std::unexpected(state.error());
+  if (!state->bootstrapped) return fail("the database is not set up; run 'weir migrations bootstrap'");
+  if (!state->missing.empty())
+    return fail("the database lacks the migrations {}; run 'weir migrations up'", fmt::join(state->missing, ", "));
+  if (!state->newer.empty())
+    return fail("the database is newer than this version: it has the migrations {}", fmt::join(state->newer, ", "));
+  return {};
+}
+
 Result<bool> confirm_at_terminal(std::string_view question) {
   if (isatty(STDIN_FILENO) == 0) return fail("not a terminal: confirm by the flag --yes");
   std::cerr << "> " << question << " [y/N] " << std::flush;
@@ -105,9 +129,8 @@ Result<int> migrations(std::string_view command, store::PostgresServer server, c
     if (!arguments.quiet) out << line << std::endl;
   };
   if (command == "list" || command == "status") {
-    const auto state = store::migration_state(server);
+    const auto state = reached(server);
     if (!state) return std::unexpected(state.error());
-    if (!state->reachable) return fail("cannot reach the database at {}:{}", server.host, server.port);
     int code = 0;
     const auto list = list_text(*state, code);
     if (!arguments.quiet) out << (command == "list" ? list : status_text(*state)) << std::flush;
@@ -119,7 +142,7 @@ Result<int> migrations(std::string_view command, store::PostgresServer server, c
   const auto run = command == "bootstrap" ? store::migrations_bootstrap
                    : command == "up"      ? store::migrations_up
                                           : store::migrations_finish;
-  if (auto done = run(server, lock_timeout, tell); !done) return std::unexpected(done.error());
+  if (auto done = run(server, lock_timeout, tell); !done) return std::unexpected(one_line(done.error()));
   return 0;
 }
 

@@ -21,6 +21,8 @@ enum MigrationCode : int { up_to_date = 0, needs_bootstrap = 3, has_pending = 4,
 // there is none. The value is the exit code.
 Result<int> migrations(std::string_view command, store::PostgresServer, const MigrationArguments&,
                        const std::function<Result<bool>(std::string_view question)>& confirm, std::ostream& out);
+// Whether entities can be read and written; the error names the command to run.
+Result<> check_migrated(const store::PostgresServer&);
 // Asks on standard error and reads from standard input, which must be a terminal.
 Result<bool> confirm_at_terminal(std::string_view question);
 

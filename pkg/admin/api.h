@@ -51,7 +51,8 @@ class Node {
   virtual std::string node_id() const = 0;
   virtual std::string configuration_hash() const = 0;  // database=off; 32 hex digits, zeros when empty
   virtual bool database_reachable() const = 0;         // GET /status
-  // Looked-up rows that workers keep (store/cache.h). done: on the control thread. Nothing: not cached.
+  // Looked-up rows that workers keep (store/cache.h). key: with or without the workspace in which Kong's end. done: on
+  // the control thread. Nothing: not cached.
   virtual void cached(std::string key, std::function<void(std::optional<boost::json::value>)> done) = 0;
   virtual void drop_cached(std::optional<std::string> key, std::function<void()> done) = 0;  // nothing: all of it
 };

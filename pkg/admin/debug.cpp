@@ -5,7 +5,6 @@
 #include "admin/endpoint.h"
 #include "base/log.h"
 #include "model/formats.h"
-#include "store/cache_keys.h"
 
 namespace weir::admin {
 
@@ -13,14 +12,9 @@ namespace {
 
 using Done = std::function<void(Answer)>;
 
-// Clients may have a key from Kong, which ends in the workspace; within a node there is none.
-std::string key_in_node(const std::string& key) {
-  return key.find(':') == key.npos ? key : std::string(store::without_workspace(key));
-}
-
 Answer show_cached(const Context& context, const Call& call) {
   Answer answer;
-  answer.then = [&context, key = key_in_node(call.params[0])](const Done& done) {
+  answer.then = [&context, key = call.params[0]](const Done& done) {
     context.node.cached(key, [done](const std::optional<boost::json::value>& value) {
       done(value ? answer_json(200, *value) : not_found());
     });
@@ -90,7 +84,7 @@ void add_cache(Table& table, const Context& context) {
             on_control({[&context](const Call& call) { return show_cached(context, call); },
                         "What this node keeps of looked-up rows under a key", "", ""}));
   table.add("DELETE", "/cache/{key}",
-            on_control({[&context](const Call& call) { return drop_cached(context, key_in_node(call.params[0])); },
+            on_control({[&context](const Call& call) { return drop_cached(context, call.params[0]); },
                         "Forget a key on this node", "", "", 204}));
   table.add("DELETE", "/cache",
             on_control({[&context](const Call&) { return drop_cached(context, std::nullopt); },
