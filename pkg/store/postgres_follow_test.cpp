@@ -50,7 +50,8 @@ TEST(PostgresFollow, refuses_a_database_that_is_behind_or_ahead_and_says_what_to
   const Case cases[] = {
       {"UPDATE schema_meta SET executed = array_remove(executed, '024_380_to_390') WHERE subsystem = 'core'",
        "weir migrations up"},
-      {"UPDATE schema_meta SET executed = executed || '099_from_the_future' WHERE subsystem = 'core'", "newer version"},
+      {"UPDATE schema_meta SET executed = executed || '{099_from_the_future}' WHERE subsystem = 'core'",
+       "newer version"},
   };
   for (const auto& one : cases) {
     const auto name = database();
