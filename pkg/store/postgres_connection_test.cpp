@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "store/postgres_test_support.h"
+#include "store/test_support.h"
 
 namespace weir::store {
 namespace {
@@ -75,6 +76,68 @@ TEST(PostgresConnection, never_prints_the_password) {
   server.password = "right-one";
   PostgresConnection good(server);
   EXPECT_TRUE(good.query("SELECT 1").has_value());
+}
+
+// A certificate for 127.0.0.1 that signs itself, readable for PostgreSQL.
+struct Certificate {
+  TemporaryFolder folder;
+  std::string certificate = folder / "server.crt", key = folder / "server.key";
+  Certificate() {
+    const auto made = fmt::format(
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 "
+        "-keyout {} -out {} 2>/dev/null",
+        key, certificate);
+    EXPECT_EQ(std::system(made.c_str()), 0);
+    std::filesystem::permissions(folder.path(), std::filesystem::perms::all);
+    if (const auto* user = ::geteuid() == 0 ? ::getpwnam("postgres") : nullptr; user != nullptr) {
+      EXPECT_EQ(::chown(key.c_str(), user->pw_uid, user->pw_gid), 0);
+    }
+  }
+};
+
+TEST(PostgresConnection, encrypts_and_verifies_as_the_settings_say) {
+  const Certificate one, other;
+  PostgresCluster cluster({.settings = {"ssl=on", "ssl_cert_file=" + one.certificate, "ssl_key_file=" + one.key}});
+  const auto encrypted = [&](bool ssl, bool required, bool verify, const std::string& trusted) -> std::string {
+    auto server = cluster.server("postgres");
+    server.ssl = ssl;
+    server.ssl_required = required;
+    server.ssl_verify = verify;
+    server.ssl_version = "tlsv1_2";
+    server.trusted_certificate = trusted;
+    PostgresConnection connection(server);
+    auto answer = connection.query("SELECT ssl, version FROM pg_stat_ssl WHERE pid = pg_backend_pid()");
+    if (!answer) return answer.error().away ? "refused" : "failed";
+    return std::string(answer->text(0, 0));
+  };
+  EXPECT_EQ(encrypted(false, false, false, ""), "f");
+  EXPECT_EQ(encrypted(true, false, false, ""), "t");
+  EXPECT_EQ(encrypted(true, true, false, ""), "t");
+  EXPECT_EQ(encrypted(true, true, true, one.certificate), "t");
+  EXPECT_EQ(encrypted(true, true, true, other.certificate), "refused");
+  EXPECT_EQ(encrypted(true, true, true, ""), "refused");  // the system's do not know it
+
+  // A server without TLS: fine unless it is required.
+  auto plain = PostgresCluster::shared().server("postgres");
+  plain.ssl = true;
+  EXPECT_TRUE(PostgresConnection(plain).query("SELECT 1").has_value());
+  plain.ssl_required = true;
+  EXPECT_FALSE(PostgresConnection(plain).query("SELECT 1").has_value());
+}
+
+TEST(PostgresConnection, says_that_a_name_cannot_be_resolved) {
+  auto server = PostgresCluster::shared().server("postgres");
+  server.host = "no-such-host.invalid";
+  server.timeout = 2s;
+  const auto start = Clock::now();
+  const auto answer = PostgresConnection(server).query("SELECT 1");
+  ASSERT_FALSE(answer.has_value());
+  EXPECT_TRUE(answer.error().away);
+  EXPECT_NE(answer.error().message.find("no-such-host.invalid"), std::string::npos) << answer.error().message;
+  EXPECT_LT(since(start), 4s);
+  // In a list the others are used.
+  server.host = "no-such-host.invalid,localhost";
+  EXPECT_TRUE(PostgresConnection(server).query("SELECT 1").has_value());
 }
 
 TEST(PostgresConnection, fails_at_once_for_a_while_after_a_failure_and_comes_back) {

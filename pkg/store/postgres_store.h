@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -72,6 +73,8 @@ class PostgresStore final : public Store {
   Outcome<void> put(How, const PostgresTable&, const Object& entity, const Object* before, std::vector<RowChange>&);
   Outcome<void> drop_ended(const PostgresTable&, const Object& entity);
   Outcome<std::optional<Object>> lock(const PostgresTable&, std::string_view id, bool& there);
+  Outcome<void> lock_all(const PostgresTable&, const std::vector<std::string>& ids,
+                         std::unordered_map<std::string, Object>& held);
   Outcome<void> erase(const PostgresTable&, std::string_view id, std::vector<RowChange>&);
   Outcome<void> list_children(const PostgresTable& parent, std::string_view id, std::vector<RowChange>&);
   Outcome<void> list_kongs_children(std::string_view consumer);

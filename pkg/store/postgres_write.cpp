@@ -183,23 +183,43 @@ Outcome<Written> PostgresStore::upsert(const Schema& schema, const Object& entit
 Outcome<Changes> PostgresStore::insert_all(const std::vector<std::pair<const Schema*, Object>>& entities) {
   return write([&](std::vector<RowChange>& done) -> Outcome<void> {
     for (const auto& [schema, entity] : entities)
-      if (auto put_ = put(How::insert, postgres_table_of(*schema), entity, nullptr, done); !put_) return put_;
+      if (auto stored = put(How::insert, postgres_table_of(*schema), entity, nullptr, done); !stored) return stored;
     return {};
   });
 }
 
+// All rows that are to be replaced, by id. Locked in one order, whatever order they were given in: two writers of the
+// same rows wait for each other instead of both being stuck.
+Outcome<void> PostgresStore::lock_all(const PostgresTable& table, const std::vector<std::string>& ids,
+                                      std::unordered_map<std::string, Object>& held) {
+  auto rows =
+      primary_.query(table.select() + " WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE", {postgres_array(ids)});
+  if (!rows) return std::unexpected(failed(rows.error()));
+  for (int row = 0; row < rows->rows(); row++)
+    // A row that cannot be read is replaced like any other.
+    if (auto entity = table.read(*rows, row))
+      held.emplace(table.name() + '/' + std::string(rows->text(row, table.id_column())), std::move(*entity));
+  return {};
+}
+
 Outcome<Changes> PostgresStore::upsert_all(const std::vector<std::pair<const Schema*, Object>>& entities) {
   return write([&](std::vector<RowChange>& done) -> Outcome<void> {
+    std::unordered_map<std::string, Object> held;
+    for (const auto& table : postgres_tables()) {
+      std::vector<std::string> ids;
+      for (const auto& [schema, entity] : entities)
+        if (schema == &table.schema()) ids.emplace_back(id_of(entity));
+      if (ids.empty()) continue;
+      if (auto locked = lock_all(table, ids, held); !locked) return locked;
+    }
     for (const auto& [schema, entity] : entities) {
       const auto& table = postgres_table_of(*schema);
-      bool there = false;
-      auto held = lock(table, id_of(entity), there);
-      if (!held) return std::unexpected(std::move(held.error()));
-      // A row that cannot be read is replaced like any other.
-      const Object* row = *held ? &**held : nullptr;
+      const auto found = held.find(table.name() + '/' + std::string(id_of(entity)));
+      const Object* row = found != held.end() ? &found->second : nullptr;
       if (row != nullptr && same_but_times(*schema, *row, entity)) continue;
       const Object now = row != nullptr ? with_held_times(*schema, *row, entity) : entity;
-      if (auto put_ = put(How::upsert, table, now, row, done); !put_) return put_;
+      if (auto stored = put(How::upsert, table, now, row, done); !stored) return stored;
+      held.insert_or_assign(table.name() + '/' + std::string(id_of(entity)), now);
     }
     return {};
   });
@@ -344,8 +364,8 @@ Outcome<Changes> PostgresStore::replace_all(const std::vector<std::pair<const Sc
     // parent has left before the old one goes.
     for (const auto& table : postgres_tables())
       for (const auto& row : wanted[&table.schema()])
-        if (auto done_ = put(row.is_new ? How::insert : How::update, table, row.entity, row.before, done); !done_)
-          return done_;
+        if (auto stored = put(row.is_new ? How::insert : How::update, table, row.entity, row.before, done); !stored)
+          return stored;
     const auto all = postgres_tables();
     for (auto table = all.rbegin(); table != all.rend(); ++table)
       for (const auto& [id, row] : held->rows[&table->schema()])
