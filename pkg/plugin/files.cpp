@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "plugin/background.h"
 
 namespace weir::plugin {
 namespace {
@@ -61,6 +62,7 @@ class Files::File : public LogFile {
 
  private:
   void run() {
+    block_broken_pipe_signal();
     std::string batch;
     for (;;) {
       bool reopen = false;

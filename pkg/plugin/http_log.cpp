@@ -147,8 +147,7 @@ Result<Delivery> delivery_of(const Config& config, const Scope& scope) {
   out.method = config.method;
   out.content_type = config.content_type;
   for (const auto& [name, value] : config.headers.value_or(Headers{}))
-    // libcurl takes "Name:" for "leave it out".
-    out.headers.push_back(value.empty() ? name + ";" : fmt::format("{}: {}", name, value));
+    out.headers.push_back(fmt::format("{}: {}", name, value));
   out.timeout = milliseconds(config.timeout.value_or(10'000));
   out.keepalive = milliseconds(config.keepalive.value_or(60'000));
   const auto& queue = config.queue;

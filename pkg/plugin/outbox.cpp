@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "net/http_post.h"
+#include "plugin/background.h"
 
 namespace weir::plugin {
 namespace {
@@ -130,6 +131,7 @@ class Outbox::Sender {
 
  private:
   void run() {
+    block_broken_pipe_signal();
     std::optional<Clock::time_point> give_up_at;
     for (;;) {
       const bool stopping = stopping_.load();

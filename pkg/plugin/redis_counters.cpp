@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "net/redis_client.h"
+#include "plugin/background.h"
 
 namespace weir::plugin {
 namespace {
@@ -92,6 +93,7 @@ class RedisCounters::Server : public Counters {
   }
 
   void run() {
+    block_broken_pipe_signal();
     for (;;) {
       std::vector<Asked> batch;
       {
