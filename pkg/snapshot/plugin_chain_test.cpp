@@ -144,7 +144,7 @@ TEST_F(PluginChains, leave_out_disabled_plugins_and_those_of_other_protocols) {
 TEST_F(PluginChains, make_an_instance_once_and_share_it) {
   apply(base());
   const auto change = put_plugin(101, "high");
-  const auto before = made();
+  const int before = made();
   apply({change});
   EXPECT_EQ(made(), before + 1);
   const auto first = snapshot_->chain(nullptr)->plugins.front();
