@@ -22,8 +22,8 @@ constexpr std::size_t later_max = 10'000;
 constexpr double later_seconds_max = 3600;  // nobody waits longer: by then the event has expired
 constexpr std::size_t faults_max = 1000;
 
-// xmin has 32 bits; which of the many transactions of that number it is follows from the snapshot, since no visible one
-// is newer than it.
+// xmin has 32 bits; age() passes over most rows, which are long known, at little cost. Of the others: which of the many
+// transactions of that number it is follows from the snapshot, since no visible one is newer than it.
 constexpr const char* new_events_sql =
     "SELECT m.snapshot, m.now, e.id, e.transaction, e.node_id, e.channel, e.data, e.at, e.at_text, e.nbf FROM "
     "(SELECT txid_current_snapshot()::text AS snapshot, EXTRACT(EPOCH FROM clock_timestamp()) AS now) AS m "
@@ -34,7 +34,7 @@ constexpr const char* new_events_sql =
     "THEN (t.top & -4294967296::bigint) + c.xmin::text::bigint - 4294967296::bigint "
     "ELSE (t.top & -4294967296::bigint) + c.xmin::text::bigint END AS transaction "
     "FROM cluster_events AS c, (SELECT txid_snapshot_xmax(txid_current_snapshot()) AS top) AS t "
-    "WHERE {}) AS v "
+    "WHERE age(c.xmin) <= age($5::xid) AND {}) AS v "
     "WHERE (v.at_time, v.id) > ($3::timestamptz, $4::uuid) AND {} ORDER BY v.at_time, v.id LIMIT {}) AS e ON true";
 constexpr const char* not_seen_sql =
     "(v.transaction >= txid_snapshot_xmin($1::txid_snapshot) AND NOT txid_visible_in_snapshot(v.transaction, "
@@ -95,9 +95,12 @@ Pg<PostgresFollow::Moment> PostgresFollow::read_events(Reach reach, std::vector<
                        : fmt::format(fmt::runtime(new_events_sql), "true",
                                      fmt::format("(v.transaction >= $2::bigint OR {})", not_seen_sql), events_at_once);
   const auto second = reach == Reach::recent ? fmt::format("{:.6f}", moment_.now) : std::to_string(whole_from_);
+  const auto oldest =
+      reach == Reach::recent ? oldest_of(moment_.snapshot) : std::min(whole_from_, oldest_of(moment_.snapshot));
+  const auto oldest_xid = std::to_string(static_cast<std::uint32_t>(oldest));
   std::string after_at = first_at, after_id = first_id;
   for (;;) {
-    auto rows = connection_.query(sql, {moment_.snapshot, second, after_at, after_id});
+    auto rows = connection_.query(sql, {moment_.snapshot, second, after_at, after_id, oldest_xid});
     if (!rows) return std::unexpected(std::move(rows.error()));
     for (int row = 0; row < rows->rows() && !rows->null(row, 2); row++) {
       after_id = rows->text(row, 2);
