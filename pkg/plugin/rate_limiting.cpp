@@ -69,6 +69,7 @@ const Members<weir::plugin::Redis>& members<weir::plugin::Redis>() {
 namespace weir::plugin {
 namespace {
 
+constexpr std::size_t identifier_max = 256;  // bytes, in shared counters
 constexpr std::string_view nil_id = "00000000-0000-0000-0000-000000000000";
 
 // ---- configuration ----
@@ -226,8 +227,13 @@ class RateLimiting : public Plugin {
 
   Step access(Exchange& x) const override {
     std::string owned;
-    const auto identifier = identify(x, owned);
-    return counters_ && !differences_ ? count_elsewhere(x, identifier) : count_here(x, identifier);
+    auto identifier = identify(x, owned);
+    if (!counters_) return count_here(x, identifier);
+    // What a client may choose (a header) becomes a key elsewhere: one that a database would refuse, because of its
+    // bytes or its length, must not spoil the counts of others.
+    if (identifier.size() > identifier_max || !model::is_text(identifier))
+      identifier = owned = Uuid::from_name(Uuid{}, identifier).text();
+    return differences_ ? count_here(x, identifier) : count_elsewhere(x, identifier);
   }
 
  private:

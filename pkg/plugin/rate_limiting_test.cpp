@@ -230,6 +230,28 @@ TEST(RateLimiting, asks_the_cluster_and_does_not_ask_again_for_a_window_that_is_
   EXPECT_EQ(host.counters->calls, 3);
 }
 
+TEST(RateLimiting, gives_shared_counters_no_identifier_that_they_would_refuse) {
+  Host host;
+  const auto plugin = host.plugin(R"({"minute":1,"policy":"cluster","limit_by":"header","header_name":"x-tenant"})");
+  const std::pair<std::string, std::string> cases[] = {
+      {"tenant", "tenant"},
+      {"bad\xff", ""},
+      {std::string(9000, 'a'), ""},
+      {std::string(9000, 'a') + "b", ""},
+  };
+  std::set<std::string> seen;
+  for (const auto& [sent, counted] : cases) {
+    auto first = request(), second = request();
+    first.with("x-tenant", sent), second.with("x-tenant", sent);
+    EXPECT_EQ(run(*plugin, first), "next");
+    const auto& identifier = host.counters->last[0].identifier;
+    EXPECT_TRUE(counted.empty() ? Uuid::parse(identifier).has_value() : identifier == counted) << identifier;
+    seen.insert(identifier);
+    EXPECT_EQ(run(*plugin, second), "429");
+  }
+  EXPECT_EQ(seen.size(), 4u);
+}
+
 TEST(RateLimiting, obeys_what_other_nodes_counted) {
   Host host;
   const auto plugin = host.plugin(R"({"minute":5,"policy":"cluster"})");
