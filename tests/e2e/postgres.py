@@ -49,7 +49,7 @@ class Postgres:
 
     def start(self):
         options = [f"port={self.port}", "listen_addresses=127.0.0.1", f"unix_socket_directories={self.folder}", "fsync=off", *self.extra]
-        self.log = open(self.folder.parent / (self.folder.name + ".log"), "ab")
+        self.log = open(self.log_file(), "ab")
         self.process = subprocess.Popen([program("postgres"), "-D", self.folder / "data", *(a for o in options for a in ("-c", o))],
                                         stdout=self.log, stderr=self.log, cwd=self.folder, **self.user)
         eventually(lambda: subprocess.run([program("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]).returncode == 0, "PostgreSQL is up")
@@ -60,11 +60,34 @@ class Postgres:
         self.process.wait(30)
         self.log.close()
 
+    def family(self):
+        """The server and its processes."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return [self.process.pid, *map(int, children)]
+
+    def freeze(self):
+        for pid in self.family():
+            os.kill(pid, signal.SIGSTOP)
+
+    def thaw(self):
+        for pid in self.family():
+            os.kill(pid, signal.SIGCONT)
+
+    def log_file(self):
+        return self.folder.parent / (self.folder.name + ".log")
+
+    def log_size(self):
+        return self.log_file().stat().st_size
+
+    def log_text(self, start=0):
+        return self.log_file().read_bytes()[start:].decode(errors="replace")
+
     def end(self):
         if self.process.poll() is None:
+            self.thaw()
             self.stop(signal.SIGQUIT)
         shutil.rmtree(self.folder, ignore_errors=True)
-        (self.folder.parent / (self.folder.name + ".log")).unlink(missing_ok=True)
+        self.log_file().unlink(missing_ok=True)
 
     def sql(self, text, database="kong"):
         """Rows as lists of texts."""
