@@ -77,13 +77,10 @@ class Files::File : public LogFile {
         reopen = std::exchange(reopen_, false);
       }
       if (reopen || failed_) close();
-      if (auto error = write(batch)) {
-        failed_ = true;
-        dropped_.fetch_add(lines, std::memory_order_relaxed);
-        complain(*error);
-      } else {
-        failed_ = false;
-      }
+      const auto error = write(batch);
+      failed_ = error.has_value();
+      if (failed_) dropped_.fetch_add(lines, std::memory_order_relaxed);
+      complain(error.value_or("it takes less than is written"));
       if (batch.capacity() > (1 << 20)) std::string().swap(batch);
     }
   }
@@ -124,18 +121,21 @@ class Files::File : public LogFile {
     }
   }
 
-  void complain(const std::string& error) {
+  // When lines were lost since the last time.
+  void complain(std::string_view error) {
     const auto now = Clock::now();
-    if (complained_at_ && now - *complained_at_ < complaint_every) return;
-    complained_at_ = now;
-    log::warn("a log file of file-log loses lines",
-              {{"path", path_}, {"error", error}, {"lines_dropped", dropped_.load(std::memory_order_relaxed)}});
+    const auto dropped = this->dropped();
+    if (dropped == told_ || (told_at_ && now - *told_at_ < complaint_every)) return;
+    log::warn("a log file of file-log loses lines", {{"path", path_}, {"error", error}, {"lines", dropped - told_}});
+    told_ = dropped;
+    told_at_ = now;
   }
 
   const std::string path_;
-  int fd_ = -1;  // this and the next two: of the thread
+  int fd_ = -1;  // this and the next three: of the thread
   bool failed_ = false;
-  std::optional<Clock::time_point> complained_at_;
+  std::uint64_t told_ = 0;
+  std::optional<Clock::time_point> told_at_;
   std::mutex mutex_;
   std::condition_variable filled_;
   std::string queue_;
