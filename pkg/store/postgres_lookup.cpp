@@ -78,8 +78,10 @@ Pg<> ask(PostgresConnection& connection, const Group& group, Answers& answers) {
     answers.by_value.try_emplace(task->value);
   }
   if (values.empty()) return {};
-  const auto sql = fmt::format("{} WHERE \"{}\" = ANY($1::{}[]) AND {} ORDER BY id", table.select(),
-                               table.column_of(field), is_uuid(field) ? "uuid" : "text", table.live());
+  // The index of a unique text begins with the workspace.
+  const auto sql = fmt::format("{} WHERE \"{}\" = ANY($1::{}[]) AND {}{} ORDER BY id", table.select(),
+                               table.column_of(field), is_uuid(field) ? "uuid" : "text", table.live(),
+                               is_uuid(field) ? "" : " AND ws_id = (SELECT id FROM workspaces WHERE name = 'default')");
   const double now = unix_now();
   auto rows = connection.query(sql, {postgres_array(values)});
   // A connection that was cut, as when the server restarted: the next one may be good.
