@@ -317,8 +317,9 @@ TEST(Draining, resets_nobody_who_is_connecting_meanwhile) {
 
 TEST(BulkHold, turns_to_small_reads_once_slow_readers_hold_enough) {
   FakeResolver resolver;
+  FakeLookup lookup;
   const Options options;
-  Context context(options, resolver, *Trust::parse({}));
+  Context context(options, resolver, lookup, *Trust::parse({}));
   constexpr std::uint64_t whole = 100u << 20;
   EXPECT_EQ(context.stride(Context::read_bytes), Context::read_bytes);
   EXPECT_EQ(context.stride(whole), Context::bulk_read_bytes);
