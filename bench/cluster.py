@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Several nodes on one real PostgreSQL, at the size that goals are set for. Exits with 1 when a goal is missed.
 
   cluster.py lag        201 on one node to served on the other, with NOTIFY and by the poll alone

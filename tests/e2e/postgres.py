@@ -28,7 +28,7 @@ def free_port():
 class Postgres:
     """Database `kong`, owned by user `kong`, who must give his password."""
 
-    def __init__(self, settings=()):
+    def __init__(self, settings=(), copy_of=None):
         self.folder = Path(tempfile.mkdtemp(prefix="weir-pg-"))
         # PostgreSQL refuses to be root.
         self.user = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
@@ -38,9 +38,19 @@ class Postgres:
         secret.write_text(PASSWORD)
         secret.chmod(0o644)
         self.port, self.extra, self.process = free_port(), list(settings), None
+        if copy_of:
+            self.run("pg_basebackup", "-D", self.folder / "data", "-R", "-d", f"host=127.0.0.1 port={copy_of.port} user=kong password={PASSWORD}")
+            return self.start()
         self.run("initdb", "-D", self.folder / "data", "-U", "kong", "-A", "scram-sha-256", "--pwfile", secret, "-N", "-E", "UTF8", "--locale=C")
         self.start()
         self.sql("CREATE DATABASE kong", database="postgres")
+
+    def standby(self):
+        """A server that follows this one."""
+        return Postgres(self.extra, copy_of=self)
+
+    def promote(self):
+        self.run("pg_ctl", "promote", "-w", "-D", self.folder / "data")
 
     def run(self, name, *args):
         done = subprocess.run([program(name), *map(str, args)], capture_output=True, text=True, cwd=self.folder, **self.user)

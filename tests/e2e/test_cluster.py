@@ -235,10 +235,30 @@ def test_a_node_starts_without_its_database(pg, weir, express, tmp_path):
     fresh = weir(settings, prefix=tmp_path / "fresh", start=False)
     fresh.launch()
     fresh.wait_log('"what":"status"')
-    assert request(fresh.status_port, path="/status/ready").json["message"] == "failed to connect to database"
+    eventually(lambda: request(fresh.status_port, path="/status/ready").json["message"] == "failed to connect to database", "it waits")
     pg.start()
     eventually(lambda: ask(fresh, "/", "hello.com").status == 200, "it serves once the database is there")
     assert request(fresh.status_port, path="/status/ready").status == 200
+
+
+def test_after_a_switch_writes_go_only_where_the_server_is_the_primary(pg, weir):
+    """The standby is promoted while the old primary is away; when that comes back as a primary of its own, it is left alone."""
+    standby = pg.standby()
+    try:
+        node = weir(pg.settings(pg_host="127.0.0.1,127.0.0.1", pg_port=f"{pg.port},{standby.port}", pg_timeout="2000"))
+        node.admin("POST", "/services", {"name": "before", "host": "h"}, expect=201)
+        eventually(lambda: standby.sql("SELECT name FROM services") == [["before"]], "the standby has it")
+        pg.stop(signal.SIGQUIT)
+        standby.promote()
+        eventually(lambda: node.admin("POST", "/services", {"name": "after", "host": "h"}).status == 201, "writes are taken")
+        pg.start()
+        standby.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'weir'")
+        eventually(lambda: node.admin("POST", "/services", {"name": "later", "host": "h"}).status == 201, "writes are taken")
+        assert sorted(standby.sql("SELECT name FROM services")) == [["after"], ["before"], ["later"]]
+        assert pg.sql("SELECT name FROM services") == [["before"]]
+        assert [s["name"] for s in node.admin("GET", "/services").json["data"] if s["name"] != "before"] != []
+    finally:
+        standby.end()
 
 
 def test_a_database_that_is_behind_is_refused_with_the_command_to_run(pg, weir):
