@@ -75,7 +75,7 @@ void PluginHost::use(const snapshot::Chain* chain, const re2::RE2* regex) {
 }
 
 // The plugins of a request whose caller is known. What has run is not run again: only those behind it are new.
-void PluginHost::choose_by_consumer(int priority) {
+void PluginHost::choose_by_consumer(const plugin::Kind& ran) {
   const auto* id = consumer_ ? consumer_->if_contains("id") : nullptr;
   const auto uuid = id && id->is_string() ? Uuid::parse(id->get_string()) : std::nullopt;
   if (!uuid || !x_->epoch_->snapshot->has_plugins_of(*uuid)) return;
@@ -84,7 +84,10 @@ void PluginHost::choose_by_consumer(int priority) {
   phases_ = 0;
   for (const auto* instance : chain_) phases_ |= instance->kind->phases;
   next_ = 0;
-  while (next_ < chain_.size() && chain_[next_]->kind->priority >= priority) next_++;
+  const auto is_before = [&](const plugin::Kind& kind) {  // by falling priority, and names of one priority likewise
+    return kind.priority != ran.priority ? kind.priority > ran.priority : kind.name >= ran.name;
+  };
+  while (next_ < chain_.size() && is_before(*chain_[next_]->kind)) next_++;
 }
 
 bool PluginHost::rewrite() {
@@ -121,7 +124,7 @@ bool PluginHost::run(plugin::Phase phase) {
       continue;
     }
     next_++;
-    if (std::exchange(rechoose_, false)) choose_by_consumer(instance.kind->priority);
+    if (std::exchange(rechoose_, false)) choose_by_consumer(*instance.kind);
   }
   // What the client still sends of a body that was replaced goes nowhere, but it stands before the next request.
   while (replaced_ && !x_->request_body_.done()) {

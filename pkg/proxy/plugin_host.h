@@ -155,7 +155,7 @@ class PluginHost final : public plugin::Exchange {
 
   // plugin_host.cpp
   void clear();
-  void choose_by_consumer(int priority);
+  void choose_by_consumer(const plugin::Kind& ran);
   bool run(plugin::Phase);
   bool wait();
   bool answer();

@@ -18,8 +18,8 @@ namespace {
 
 namespace json = boost::json;
 
-// Of one flush: some ten milliseconds.
-constexpr std::size_t rows_at_once = 2000;
+// Of one flush: some milliseconds.
+constexpr std::size_t rows_at_once = 500;
 constexpr std::size_t json_depth_max = 64;
 
 // A name with a number: a later version that keeps its rows in another way makes another table.

@@ -36,7 +36,7 @@ class Mirror {
   // Notes what it shall hold; now: null, nothing any more. Written by flush().
   void note(const model::Schema&, const Uuid&, const model::Object* now);
   bool pending() const { return !notes_.empty(); }
-  // Writes some of what was noted, so that it takes no longer than some ten ms; when nothing is left, all of it is
+  // Writes some of what was noted, so that it takes some ms only; when nothing is left, all of it is
   // there at once. False: it could not; what was noted is kept for another try.
   bool flush();
 

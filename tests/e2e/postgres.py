@@ -39,7 +39,7 @@ class Postgres:
         secret.chmod(0o644)
         self.port, self.extra, self.process = free_port(), list(settings), None
         if copy_of:
-            self.run("pg_basebackup", "-D", self.folder / "data", "-R", "-d", f"host=127.0.0.1 port={copy_of.port} user=kong password={PASSWORD}")
+            self.run("pg_basebackup", "-c", "fast", "-D", self.folder / "data", "-R", "-d", f"host=127.0.0.1 port={copy_of.port} user=kong password={PASSWORD}")
             return self.start()
         self.run("initdb", "-D", self.folder / "data", "-U", "kong", "-A", "scram-sha-256", "--pwfile", secret, "-N", "-E", "UTF8", "--locale=C")
         self.start()
