@@ -10,12 +10,7 @@ using model::Problem;
 using model::Schema;
 
 Object shown(const Schema& schema, const Object& entity) {
-  Object out;
-  for (const auto& field : schema.fields()) {
-    const auto* value = entity.if_contains(field.name);
-    out.emplace(field.name, value ? *value : boost::json::value(nullptr));
-  }
-  return out;
+  return schema.shown(entity);
 }
 
 Uuid id_of(const Object& entity) {

@@ -1,6 +1,5 @@
 #include "gateway/node.h"
 
-#include <prometheus/metric_family.h>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 

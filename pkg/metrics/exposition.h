@@ -9,11 +9,9 @@
 #include <string>
 #include <vector>
 
-#include "metrics/counters.h"
+#include <prometheus/metric_family.h>
 
-namespace prometheus {
-struct MetricFamily;
-}
+#include "metrics/counters.h"
 
 namespace weir::metrics {
 

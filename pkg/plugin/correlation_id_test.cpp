@@ -1,8 +1,8 @@
-#include <regex>
+#include <re2/re2.h>
+#include <unistd.h>
+
 #include <set>
 #include <thread>
-
-#include <unistd.h>
 
 #include "plugin/instances_for_tests.h"
 
@@ -27,12 +27,12 @@ TEST(CorrelationId, makes_an_id_of_the_wanted_form) {
       {R"({"generator":"tracker"})", fmt::format("198\\.51\\.100\\.7-8443-{}-7-3-1700000000\\.045", ::getpid())}};
   for (const auto& c : cases) {
     struct Served : FakeExchange {
-      std::string_view server_ip() const override { return "198.51.100.7"; }
+      std::string server_ip() const override { return "198.51.100.7"; }
     } x;
     x.port_ = 8443;
     x.now_ms_ = 1'700'000'000'045;
     EXPECT_EQ(x.run_access(*make_plugin(correlation_id(), c.config)), Step::next);
-    EXPECT_TRUE(std::regex_match(x.sent("kong-request-id"), std::regex(c.pattern))) << x.sent("kong-request-id");
+    EXPECT_TRUE(RE2::FullMatch(x.sent("kong-request-id"), c.pattern)) << x.sent("kong-request-id");
   }
 }
 
@@ -72,7 +72,7 @@ TEST(CorrelationId, keeps_the_client_s_id_unless_it_is_empty) {
   FakeExchange empty;
   empty.with("x-trace", "");
   empty.run_access(*plugin);
-  EXPECT_TRUE(std::regex_match(empty.sent("X-Trace"), std::regex(uuid + "#\\d+")));
+  EXPECT_TRUE(RE2::FullMatch(empty.sent("X-Trace"), uuid + "#\\d+"));
 }
 
 TEST(CorrelationId, echoes_the_same_id_when_told_to) {
@@ -84,7 +84,7 @@ TEST(CorrelationId, echoes_the_same_id_when_told_to) {
 
   FakeExchange unrouted;  // access did not run
   unrouted.run_header_filter(*plugin);
-  EXPECT_TRUE(std::regex_match(unrouted.response("Kong-Request-ID"), std::regex(uuid + "#\\d+")));
+  EXPECT_TRUE(RE2::FullMatch(unrouted.response("Kong-Request-ID"), uuid + "#\\d+"));
 
   const auto silent = make_plugin(correlation_id(), "{}");
   FakeExchange y;

@@ -83,7 +83,7 @@ class Exchange {
   virtual std::string_view client_ip() const = 0;  // the forwarded one when the peer is trusted (trusted_ips)
   virtual std::string_view peer_ip() const = 0;
   virtual std::uint16_t peer_port() const = 0;
-  virtual std::string_view server_ip() const { return "0.0.0.0"; }  // this node's, that the client connected to
+  virtual std::string server_ip() const = 0;  // this node's, that the client connected to; costs a system call
   virtual std::string_view request_id() const = 0;
   virtual std::uint64_t connection_serial() const = 0;                      // of this worker's connections
   virtual std::uint64_t connection_requests() const = 0;                    // begun on this connection

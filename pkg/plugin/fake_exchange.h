@@ -139,6 +139,7 @@ class FakeExchange : public Exchange {
   std::string_view client_ip() const override { return client_ip_; }
   std::string_view peer_ip() const override { return peer_ip_; }
   std::uint16_t peer_port() const override { return peer_port_; }
+  std::string server_ip() const override { return "0.0.0.0"; }
   std::string_view request_id() const override { return request_id_; }
   std::uint64_t connection_serial() const override { return connection_serial_; }
   std::uint64_t connection_requests() const override { return connection_requests_; }

@@ -1,5 +1,6 @@
 // What plugins see of an exchange, and what they change of it.
 #include <re2/re2.h>
+#include <sys/socket.h>
 
 #include <charconv>
 #include <chrono>
@@ -126,6 +127,12 @@ std::string_view PluginHost::client_ip() const {
 
 std::string_view PluginHost::peer_ip() const {
   return x_->client_->ip;
+}
+
+std::string PluginHost::server_ip() const {
+  net::Address own;
+  socklen_t bytes = sizeof own.storage;
+  return getsockname(x_->client_->fd, reinterpret_cast<sockaddr*>(&own.storage), &bytes) == 0 ? own.ip() : "0.0.0.0";
 }
 
 std::uint16_t PluginHost::peer_port() const {

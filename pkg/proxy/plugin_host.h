@@ -98,6 +98,7 @@ class PluginHost final : public plugin::Exchange {
   std::string_view client_ip() const override;
   std::string_view peer_ip() const override;
   std::uint16_t peer_port() const override;
+  std::string server_ip() const override;
   std::string_view request_id() const override;
   std::uint64_t connection_serial() const override;
   std::uint64_t connection_requests() const override;

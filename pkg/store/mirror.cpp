@@ -166,10 +166,9 @@ bool Mirror::reopen() {
   return make_tables();
 }
 
+// Twice: a damaged file must not give half a configuration, and all of it at once would be large.
 bool Mirror::load(const std::function<void(const model::Schema&, model::Object)>& each) {
-  // All of it is read before anything is told: a damaged file must not give half a configuration.
-  std::vector<std::pair<const model::Schema*, model::Object>> entities;
-  const auto read = [&]() -> std::optional<std::string> {
+  const auto read = [&](const auto& take) -> std::optional<std::string> {
     for (const auto* schema : model::schemas()) {
       if (!schema->core()) continue;
       auto query = db_.prepare("SELECT id, checksum, body FROM mirror_1 WHERE entity = ?1");
@@ -179,25 +178,28 @@ bool Mirror::load(const std::function<void(const model::Schema&, model::Object)>
         auto row = query->step();
         if (!row) return db_.explain(row.error());
         if (!*row) break;
-        if (hex(hash(query->text(2))) != query->text(1)) return "a row of it is not what was written";
-        json::error_code failed;
-        json::parse_options options;
-        options.max_depth = json_depth_max;
-        auto body = json::parse(query->text(2), failed, {}, options);
-        if (failed || !body.is_object()) return "a row of it cannot be read";
-        auto& entity = body.get_object();
-        if (id_of(entity) != query->text(0)) return "a row of it is not what was written";
-        entities.emplace_back(schema, std::move(entity));
+        if (!take(*schema, *query)) return "a row of it is not what was written";
       }
     }
     return {};
   };
-  if (const auto damage = read()) {
+  auto damage = read([](const model::Schema&, const Statement& row) { return hex(hash(row.text(2))) == row.text(1); });
+  if (damage) {
     log::warn("the mirror of the configuration is damaged and is begun anew", {{"path", path_}, {"error", *damage}});
     reopen();
     return false;
   }
-  for (auto& [schema, entity] : entities) each(*schema, std::move(entity));
+  damage = read([&](const model::Schema& schema, const Statement& row) {
+    json::error_code failed;
+    json::parse_options options;
+    options.max_depth = json_depth_max;
+    auto body = json::parse(row.text(2), failed, {}, options);
+    if (failed || !body.is_object() || id_of(body.get_object()) != row.text(0)) return false;
+    each(schema, std::move(body.get_object()));
+    return true;
+  });
+  if (damage)
+    log::warn("the mirror of the configuration could be read in part only", {{"path", path_}, {"error", *damage}});
   return true;
 }
 

@@ -68,26 +68,5 @@ TEST_F(SqliteChildren, tables_come_to_a_file_of_the_first_version) {
   EXPECT_TRUE(file->find_by(services(), "name", "s")->has_value());
 }
 
-TEST_F(SqliteChildren, plugins_share_a_protocol_with_what_they_are_attached_to) {
-  const auto service = put(*store, services(), R"({"host":"h"})");
-  const auto on = [&](std::string_view field, const Object& parent, std::string_view protocols) {
-    const auto written = store->insert(
-        plugins(), made(plugins(), child(field, parent, fmt::format(R"("name":"limit","protocols":{})", protocols))));
-    return written ? std::string() : written.error().message;
-  };
-  EXPECT_EQ(on("service", service, R"(["grpc"])"), "");  // it has no route yet
-  const auto route = put(*store, routes(), child("service", service, R"("paths":["/"],"protocols":["https"])"));
-  EXPECT_EQ(on("route", route, R"(["http"])"),
-            "schema violation (protocols: must match the associated route's protocols)");
-  EXPECT_EQ(on("route", route, R"(["http","https"])"), "");
-  const auto other = put(*store, services(), R"({"host":"h"})");
-  put(*store, routes(), child("service", other, R"("paths":["/x"],"protocols":["https"])"));
-  EXPECT_EQ(on("service", other, R"(["http"])"),
-            "schema violation (protocols: must match the protocols of at least one route pointing to this Plugin's "
-            "service)");
-  put(*store, routes(), child("service", other, R"("paths":["/y"],"protocols":["http"])"));
-  EXPECT_EQ(on("service", other, R"(["http"])"), "");
-}
-
 }  // namespace
 }  // namespace weir::store

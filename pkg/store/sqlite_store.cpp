@@ -96,7 +96,7 @@ Result<std::unique_ptr<Store>> open_sqlite(const std::string& path, std::string_
   if (auto migrated = migrate(*db); !migrated) return std::unexpected(std::move(migrated.error()));
   auto workspace = default_workspace(*db);
   if (!workspace) return std::unexpected(std::move(workspace.error()));
-  return std::make_unique<SqliteStore>(std::move(*db), std::move(*workspace), std::string(source_name), references);
+  return std::make_unique<SqliteStore>(std::move(*db), std::move(*workspace), std::string(source_name));
 }
 
 Problem SqliteStore::failed(const SqlError& error) const {

@@ -12,8 +12,8 @@ namespace weir::store {
 
 class SqliteStore final : public Store {
  public:
-  SqliteStore(Database db, std::string workspace, std::string name, References references)
-      : db_(std::move(db)), workspace_(std::move(workspace)), name_(std::move(name)), references_(references) {}
+  SqliteStore(Database db, std::string workspace, std::string name)
+      : db_(std::move(db)), workspace_(std::move(workspace)), name_(std::move(name)) {}
 
   std::string_view name() const override { return name_; }
   Result<void> load(const std::function<void(const Schema&, Object)>& each,
@@ -51,7 +51,6 @@ class SqliteStore final : public Store {
   // Runs `work` in a write transaction and commits when it returns a value.
   template <class T, class Work>
   Outcome<T> write(Work work);
-  Outcome<void> allowed(const Schema&, const Object& entity);
   std::optional<Object> before(const Schema&, std::string_view id);
   Outcome<void> put(const Table&, const std::string& sql, const Object& entity);
   Outcome<void> put_row(const Table&, const std::string& sql, const Object& stored);
@@ -73,7 +72,6 @@ class SqliteStore final : public Store {
   Database db_;
   std::string workspace_;  // id of the workspace `default`
   std::string name_;
-  References references_;
 };
 
 }  // namespace weir::store

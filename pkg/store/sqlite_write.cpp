@@ -7,7 +7,6 @@
 
 #include "model/rules.h"
 #include "store/cache_keys.h"
-#include "store/plugin_protocols.h"
 #include "store/same.h"
 #include "store/sqlite_store.h"
 
@@ -105,14 +104,8 @@ std::optional<Object> SqliteStore::before(const Schema& schema, std::string_view
   return held ? std::move(*held) : std::nullopt;
 }
 
-// A mirror takes what another store has taken.
-Outcome<void> SqliteStore::allowed(const Schema& schema, const Object& entity) {
-  return references_ == References::kept ? check_plugin_protocols(*this, schema, entity) : Outcome<void>();
-}
-
 Outcome<Written> SqliteStore::insert(const Schema& schema, const Object& entity) {
   return write<Written>([&]() -> Outcome<Written> {
-    if (auto good = allowed(schema, entity); !good) return std::unexpected(std::move(good.error()));
     const auto& table = table_of(schema);
     if (auto done = put(table, table.insert(), entity); !done) return std::unexpected(std::move(done.error()));
     return Written{entity, {change(schema, nullptr, entity)}};
@@ -121,7 +114,6 @@ Outcome<Written> SqliteStore::insert(const Schema& schema, const Object& entity)
 
 Outcome<Written> SqliteStore::update(const Schema& schema, const Object& entity) {
   return write<Written>([&]() -> Outcome<Written> {
-    if (auto good = allowed(schema, entity); !good) return std::unexpected(std::move(good.error()));
     const auto held = before(schema, id_of(entity));
     if (auto done = put_existing(table_of(schema), entity); !done) return std::unexpected(std::move(done.error()));
     return Written{entity, {change(schema, held ? &*held : nullptr, entity)}};
@@ -130,7 +122,6 @@ Outcome<Written> SqliteStore::update(const Schema& schema, const Object& entity)
 
 Outcome<Written> SqliteStore::upsert(const Schema& schema, const Object& entity) {
   return write<Written>([&]() -> Outcome<Written> {
-    if (auto good = allowed(schema, entity); !good) return std::unexpected(std::move(good.error()));
     const auto& table = table_of(schema);
     const auto held = before(schema, id_of(entity));
     if (auto done = put(table, table.upsert(), entity); !done) return std::unexpected(std::move(done.error()));
