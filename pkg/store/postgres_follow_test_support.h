@@ -17,8 +17,8 @@ namespace weir::store {
 
 // A new database with Kong's tables.
 inline std::string database(PostgresCluster& cluster = PostgresCluster::shared()) {
-  static std::map<PostgresCluster*, std::string> templates;
-  auto& made = templates[&cluster];
+  static std::map<std::pair<PostgresCluster*, int>, std::string> templates;
+  auto& made = templates[{&cluster, cluster.port()}];
   if (made.empty()) {
     made = cluster.create_database();
     const auto done = migrations_bootstrap(cluster.server(made), std::chrono::seconds(10), [](const std::string&) {});
