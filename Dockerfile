@@ -19,7 +19,8 @@ RUN cmake --preset release -DWEIR_TESTS=OFF -DWEIR_SYMBOLS=0 \
 FROM ${BASE} AS runtime
 RUN apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ca-certificates libboost-json1.81.0 \
-    libboost-url1.81.0 libc-ares2 libfmt9 libprometheus-cpp-core1.0 libre2-9 libsqlite3-0 libssl3 libstdc++6 \
+    libboost-url1.81.0 libc-ares2 libcurl4 libfmt9 libhiredis0.14 libpq5 libprometheus-cpp-core1.0 libre2-9 \
+    libsqlite3-0 libssl3 libstdc++6 \
     libyaml-cpp0.7 \
  && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log /var/cache/debconf/*-old \
  && groupadd --gid 65532 weir \
