@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 // A folder includes only folders of lower layers; folders of one layer do not know each other.
 const std::map<std::string, int, std::less<>> layers{
     {"base", 1},   {"model", 2}, {"http", 2},     {"net", 2},   {"balance", 2}, {"metrics", 2}, {"store", 3},
-    {"plugin", 4}, {"kube", 4},  {"snapshot", 5}, {"proxy", 6}, {"admin", 6},   {"gateway", 7},
+    {"plugin", 4}, {"kube", 2},  {"snapshot", 5}, {"proxy", 6}, {"admin", 6},   {"gateway", 7},   {"reconcile", 4},
 };
 constexpr int command_layer = 8;  // cmd/weir: the command line stands above all
 constexpr std::size_t lines_max = 600;

@@ -29,6 +29,8 @@ struct Listen {
   bool tls = false;
   int backlog = 16384;
   bool reuseport = true;
+  Uuid entry;                     // of a Gateway (snapshot::Request::entry); nil: proxy_listen
+  std::uint16_t public_port = 0;  // that clients know (X-Forwarded-Port); 0: `port`
 };
 
 // Defaults are Kong's (kong-conf.md) or those of robustness.md section 1.5.
@@ -74,6 +76,12 @@ class Worker {
   virtual void resolved(const std::string& name, net::ResolvedPtr answer) = 0;
   // Replaces the server TLS context for new connections (certificate files read again).
   virtual void replace_tls(ssl_ctx_st* tls) = 0;
+  // Listens as well: `fd` is bound and listens (net::listen_on), and is the worker's from here on. Connections are
+  // accepted from the moment it serves a snapshot.
+  virtual void open(const Listen&, int fd) = 0;
+  // Accepts no more on the entry: what is in the queue is answered, idle connections are closed, the others after their
+  // answer. Several addresses may have one entry.
+  virtual void close(const Uuid& entry) = 0;
   // Stops accepting, closes idle connections, answers what is in flight with Connection: close. drained: called on the
   // worker's thread when nothing is left.
   virtual void drain(std::function<void()> drained) = 0;

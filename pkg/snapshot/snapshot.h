@@ -16,12 +16,14 @@
 
 #include "base/uuid.h"
 #include "model/entities.h"
+#include "model/gateway.h"
 #include "plugin/plugin.h"
 #include "store/store.h"
 
 namespace re2 {
 class RE2;
 }
+struct ssl_ctx_st;
 
 namespace weir::snapshot {
 
@@ -30,8 +32,9 @@ struct Origin {
   std::string_view source;  // Source::name(): a literal that outlives everything
   std::string_view kind;    // schema name, "routes"
   Uuid id;
-  std::string name;             // empty when the object has none
-  std::int64_t generation = 0;  // updated_at in ms; a later phase of the same object has a larger one
+  std::string name;              // empty when the object has none
+  std::int64_t generation = 0;   // updated_at in ms; a later phase of the same object has a larger one
+  model::DeclaredByPtr by = {};  // the object of Kubernetes that declares it; null: the row itself
 };
 
 // Index into Snapshot's tables: the same object keeps its slot from snapshot to snapshot; freed slots are used again.
@@ -69,6 +72,12 @@ struct Service {
 
 enum class PathHandling : std::uint8_t { v0, v1 };
 
+// One of the services that a route's requests are spread over.
+struct WeightedService {
+  Slot service = no_slot;  // no_slot: answered 500
+  std::uint32_t weight = 0;
+};
+
 struct Route {
   Origin origin;
   Slot service = no_slot;          // no_slot: none; answered 503
@@ -77,6 +86,12 @@ struct Route {
   std::uint16_t https_redirect_status_code = 426;
   bool strip_path = true, preserve_host = false;
   PathHandling path_handling = PathHandling::v0;
+
+  // Of the Gateway API only.
+  bool gateway = false;                   // `services` are asked, not `service`; the path goes on as it came
+  std::vector<WeightedService> services;  // empty: answered 500, unless a filter answers
+  std::uint64_t weights = 0;              // their sum; 0: answered 500
+  std::chrono::milliseconds request_timeout{0}, backend_timeout{0};  // 0: none; that of the service
 };
 
 // What a route is chosen by. Views must outlive the call only.
@@ -87,6 +102,8 @@ struct Request {
   std::string_view path;   // normalised, without query
   std::string_view sni;    // empty when plain
   bool tls = false;
+  std::string_view query;  // without "?"
+  Uuid entry;              // of the listener that the connection came in by; nil: proxy_listen
   // Calls back with each value of the field `name` (lower case); stops when it returns true, and then returns true.
   const void* headers = nullptr;
   bool (*any_header)(const void* headers, std::string_view name,
@@ -97,6 +114,7 @@ struct Match {
   const Route* route = nullptr;     // null: no route
   std::size_t prefix_bytes = 0;     // length of the matched part of the path; 0 when it matched without a path
   const re2::RE2* regex = nullptr;  // of the matched path; null: a prefix, or none
+  bool misdirected = false;         // the name asked for in the handshake belongs to another listener: 421
 };
 
 // A part of the configuration that could not be compiled, and why.
@@ -130,7 +148,14 @@ class Snapshot {
 
   // The route that Kong's traditional router would take. No allocation; cost does not grow with the number of hosts or
   // prefix paths. Regex paths and header patterns cost what they match.
+  // Request::entry says which router: Kong's for proxy_listen, the Gateway API's for the entry of a Gateway (of its
+  // listeners the one whose host name is the most specific for the request, then the routes of that one only).
   Match match(const Request&) const;
+  // The certificate's context for a handshake (server side). Null: none; proxy_listen then has its default one, the
+  // entry of a Gateway ends the handshake. Of `certificates` and `snis` for a nil entry (exact name, then wildcards,
+  // then the name "*").
+  ssl_ctx_st* tls_context(const Uuid& entry, std::string_view sni) const;
+  const model::Entry* entry(const Uuid&) const;
   const Service* service(Slot) const;
   const Backend* backend(Slot) const;
   const Backend* find_backend(std::string_view upstream_name) const;  // upstreams only
@@ -169,9 +194,11 @@ using SnapshotPtr = std::shared_ptr<const Snapshot>;
 // Pure: the same arguments give the same snapshot. previous may be null (the empty one). A faulty entity keeps its own
 // last good version, or nothing, and is listed in faults(); the rest goes on. Cost: that of the changes, not of the
 // configuration. source: Source::name() of where the changes come from.
-// plugins: what instances of plugins are made with; null: plugins are left out.
+// plugins: what instances of plugins are made with; null: plugins are left out. Two sources may declare upstreams of
+// one name: "kube" goes before "postgres" and "sqlite", these before "file"; the others are faults that name the one
+// that is in force, and take its place when it goes.
 SnapshotPtr compile(const SnapshotPtr& previous, const store::Changes& changes, std::string_view source,
-                    plugin::Services* plugins = nullptr);
+                    plugin::Services* plugins = nullptr, std::span<const model::GatewayChange> gateway = {});
 
 // The path that goes to the upstream, without query (kong-entities.md section 10, v0 and v1): the service's path joined
 // with the request's, without the matched prefix when the route strips it. Replaces `out`; percent-escaped again.

@@ -14,6 +14,7 @@
 
 #include "base/result.h"
 #include "base/uuid.h"
+#include "model/gateway.h"
 #include "model/schema.h"
 
 namespace weir::store {
@@ -30,6 +31,8 @@ struct Change {
   std::optional<Object> now;  // nothing: deleted
   // Cache keys (cache_keys.h) of what it made stale, old and new: "keyauth_credentials:<key>:::::".
   std::vector<std::string> keys = {};
+  // The object that declares it, when that is not the row itself (Kubernetes).
+  model::DeclaredByPtr by = {};
 };
 using Changes = std::vector<Change>;
 
