@@ -67,6 +67,16 @@ class Informers {
   // CustomResourceDefinition changes, if those are watched). One that RBAC denies (403): the same, with fault set.
   virtual void watch(const Kind&, Options) = 0;
   virtual bool synced() const = 0;  // every watch has had its first list
+  // Objects that are kept only while somebody refers to them (Secrets, ConfigMaps: there may be thousands whose
+  // contents must not lie in memory). From watch_object() to forget_object() one object is followed by name (a list,
+  // then a watch, with fieldSelector metadata.name=..., in its namespace), with the same faults, backoff and relists as
+  // watch(); text(), get(), put() and changed() work for it as for those of a watched kind. Not part of synced():
+  // known() says whether its first answer has come, there or not; at that moment changed() is called, also when it is
+  // not there. A watch that is denied (403) counts as answered and not there. Asking twice for one object is one watch;
+  // counts() has one row per kind. After forget_object() the copy is dropped and nothing is called any more.
+  virtual void watch_object(const Kind&, const Name&) = 0;
+  virtual void forget_object(const Kind&, const Name&) = 0;
+  virtual bool known(const Kind&, const Name&) const = 0;
   // Null: there is none. The text of an object is a complete JSON object with apiVersion and kind.
   virtual const std::string* text(const Kind&, const Name&) const = 0;
   virtual std::optional<Object> get(const Kind&, const Name&) const = 0;
