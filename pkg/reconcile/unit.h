@@ -5,6 +5,7 @@
 // another one. Kube thread only; no I/O.
 #pragma once
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -33,6 +34,9 @@ class View {
   virtual std::vector<Object> slices(const Name& service) = 0;
   // Namespaces that a selector (metav1.LabelSelector) holds for are asked by labels.
   virtual std::optional<Object> labels_of_namespace(const std::string& space) = 0;
+  // What other units say of this object (Output::tells): each text with the number of units that say it. The unit is
+  // translated again when that changes, so that nobody has to read all routes to count them.
+  virtual std::map<std::string, std::size_t> told(const Kind&, const Name&) = 0;
   virtual const struct Settings& settings() const = 0;
 };
 
@@ -68,11 +72,28 @@ struct Backend {
 };
 std::string upstream_name(const Backend&);  // "<service>.<namespace>.<port>.svc"
 
+// What a unit says of another object, whose unit may ask for it (View::told). A route tells a Gateway "listener/<name>"
+// for each listener that it is attached to; it tells a BackendTLSPolicy "gateway/<namespace>/<name>".
+// The reconciler keeps counts by (about, name, text), taken from the latest Output of each unit (also of one that keeps
+// its last good version), and translates the unit `name` of kind `about` again when its counts change, if its last
+// translation asked. Texts of one unit about one object are distinct.
+struct Tell {
+  Kind about;
+  Name name;
+  std::string text;
+};
+
 // What a unit amounts to.
+//
+// Status of kinds of the Gateway API is not input of their dependants: a change of nothing but `status` (or
+// resourceVersion, managedFields) of a GatewayClass, Gateway, ListenerSet, route or policy needs no translation at all;
+// each count of attached routes would else translate all routes of its Gateway. Services are different: their
+// status.loadBalancer is read.
 struct Output {
   std::vector<Entity> entities;
   std::vector<model::GatewayChange> gateway;  // none of them deletions
   std::vector<Backend> backends;
+  std::vector<Tell> tells;
   // Complete objects that the leader keeps as they are by server-side apply (the Service of a Gateway); they have this
   // unit's object as owner.
   std::vector<Object> applied;
