@@ -84,6 +84,15 @@ class Compiler {
     settle_chains();
   }
 
+  void apply(std::span<const model::GatewayChange> changes) {
+    for (const auto& change : changes) {
+      if (change.entry)
+        t_.entries.edit(Nibbles(change.id)) = change.entry;
+      else if (!change.route)
+        t_.entries.erase(Nibbles(change.id));
+    }
+  }
+
   SnapshotPtr finish() {
     auto snapshot = std::make_shared<Snapshot>();
     snapshot->revision_ = revision_;
@@ -501,15 +510,17 @@ class Compiler {
 };
 
 SnapshotPtr compile_with(const SnapshotPtr& previous, const store::Changes& changes, std::string_view source,
-                         plugin::Services* services, FindKind find_kind) {
+                         plugin::Services* services, FindKind find_kind,
+                         std::span<const model::GatewayChange> gateway) {
   Compiler compiler(previous, source, services, find_kind);
+  compiler.apply(gateway);
   compiler.apply(changes);
   return compiler.finish();
 }
 
 SnapshotPtr compile(const SnapshotPtr& previous, const store::Changes& changes, std::string_view source,
-                    plugin::Services* plugins) {
-  return compile_with(previous, changes, source, plugins, plugin::find_kind);
+                    plugin::Services* plugins, std::span<const model::GatewayChange> gateway) {
+  return compile_with(previous, changes, source, plugins, plugin::find_kind, gateway);
 }
 
 }  // namespace weir::snapshot

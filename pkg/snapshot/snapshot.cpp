@@ -11,6 +11,15 @@ Match Snapshot::match(const Request& request) const {
   return tables_->router.match(request);
 }
 
+const model::Entry* Snapshot::entry(const Uuid& id) const {
+  const auto* entry = tables_->entries.find(Nibbles(id));
+  return entry ? entry->get() : nullptr;
+}
+
+ssl_ctx_st* Snapshot::tls_context(const Uuid&, std::string_view) const {
+  return nullptr;  // no certificates
+}
+
 const Service* Snapshot::service(Slot slot) const {
   return tables_->services.at(slot);
 }

@@ -21,7 +21,8 @@ namespace weir::snapshot {
 
 // compile() with kinds of plugins that somebody else names: for tests.
 SnapshotPtr compile_with(const SnapshotPtr& previous, const store::Changes& changes, std::string_view source,
-                         plugin::Services* services, FindKind find_kind);
+                         plugin::Services* services, FindKind find_kind,
+                         std::span<const model::GatewayChange> gateway = {});
 
 using RoutePtr = std::shared_ptr<const CompiledRoute>;
 
@@ -73,6 +74,8 @@ struct Snapshot::Tables {
   Radix<std::shared_ptr<const CompiledTarget>> targets;      // by id
   // By upstream id, created_at, id.
   Radix<std::shared_ptr<const CompiledTarget>> targets_of_upstream;
+
+  Radix<std::shared_ptr<const model::Entry>> entries;  // by id
 
   Radix<std::shared_ptr<const Fault>> faults;  // by kind, id, cause
 

@@ -56,9 +56,10 @@ store::Change drop(std::uint32_t number) {
 
 // "GET h.example:8080/path" with "https " in front for TLS.
 struct Asked {
-  std::string method = "GET", host, path = "/", sni;
+  std::string method = "GET", host, path = "/", sni, query;
   std::uint16_t port = 80;
   bool tls = false;
+  Uuid entry;  // nil: proxy_listen
   std::multimap<std::string, std::string> headers;
 
   Asked(std::string_view text, std::multimap<std::string, std::string> fields = {}, std::string_view server_name = {})
@@ -74,6 +75,10 @@ struct Asked {
     const auto slash = std::min(target.find('/'), target.size());
     host = target.substr(0, slash);
     if (slash < target.size()) path = target.substr(slash);
+    if (const auto mark = path.find('?'); mark != path.npos) {
+      query = path.substr(mark + 1);
+      path.resize(mark);
+    }
     if (const auto colon = host.rfind(':'); colon != host.npos && !host.ends_with(']')) {
       port = static_cast<std::uint16_t>(std::stoi(host.substr(colon + 1)));
       host.resize(colon);
@@ -89,7 +94,7 @@ struct Asked {
     return false;
   }
 
-  Request request() const { return {method, host, port, path, sni, tls, &headers, any_header}; }
+  Request request() const { return {method, host, port, path, sni, tls, query, entry, &headers, any_header}; }
 };
 
 // The number of the route that takes it, 0 when none does.
