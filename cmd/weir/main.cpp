@@ -197,6 +197,13 @@ int main(int argc, char** argv) {
 
   auto* run_command = app.add_subcommand("run", "serve traffic in the foreground");
   add_settings(*run_command, arguments);
+  const auto also = [&](const char* flag, const char* setting, const char* help) {
+    run_command->add_option_function<std::string>(
+        flag, [&, setting](const std::string& value) { arguments.assignments.push_back(setting + ("=" + value)); },
+        help);
+  };
+  also("--kubeconfig", "kubeconfig", "file that says how to reach Kubernetes");
+  also("--gateway-addresses", "gateway_addresses", "address pool of Gateways (CIDR)");
   run_command->add_flag("--greet", arguments.greet, "print where it listens and what to try");
   run_command->callback([&] { code = run(arguments); });
 

@@ -59,7 +59,12 @@ Configuration::Configuration(boost::asio::io_context& io, const Options& options
     : io_(io), options_(options), store_(store), publisher_(publisher) {}
 
 Result<> Configuration::load() {
-  return options_.declarative_config.empty() ? load_rows() : load_file();
+  if (!options_.declarative_config_string.empty())
+    return load_text("declarative_config_string", options_.declarative_config_string);
+  if (options_.declarative_config.empty()) return load_rows();
+  auto content = read_file(options_.declarative_config);
+  if (!content) return std::unexpected(content.error());
+  return load_text(options_.declarative_config, *content);
 }
 
 Result<> Configuration::follow(store::Desk& desk) {
@@ -103,16 +108,13 @@ void Configuration::note(store::Fault fault) {
   row_faults_.push_back(std::move(fault));
 }
 
-Result<> Configuration::load_file() {
-  const auto& path = options_.declarative_config;
-  auto content = read_file(path);
-  if (!content) return std::unexpected(content.error());
-  auto parsed = parse(path, *content);
+Result<> Configuration::load_text(const std::string& name, const std::string& content) {
+  auto parsed = parse(name, content);
   if (!parsed) return std::unexpected(parsed.error());
   auto changes = store_->replace_all(parsed->entities);
-  if (!changes) return fail("{}: {}", path, changes.error().message);
+  if (!changes) return fail("{}: {}", name, changes.error().message);
   compile(std::move(*changes));
-  hash_ = digest(*content);
+  hash_ = digest(content);
   loaded_ = true;
   return {};
 }

@@ -42,7 +42,7 @@ class Configuration {
   const metrics::Histogram& lag() const { return lag_; }
 
  private:
-  Result<> load_file();
+  Result<> load_text(const std::string& name, const std::string& content);
   Result<> load_rows();
   void compile(store::Changes);
   void note(store::Fault);

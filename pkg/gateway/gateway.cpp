@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/uuid.h"
 #include "gateway/configuration.h"
+#include "gateway/kubernetes.h"
 #include "gateway/node.h"
 #include "gateway/process.h"
 #include "gateway/publisher.h"
@@ -49,6 +50,8 @@ class Running : public Gateway {
     admin_.reset();
     status_.reset();
     for (const auto& worker : workers_) worker->stop();
+    kubernetes_.reset();
+    kube_desk_.reset();
     desk_.reset();
     lookup_.reset();
     configuration_.reset();
@@ -75,6 +78,7 @@ class Running : public Gateway {
     malloc_trim(0);  // the rows that were read are compiled now; an idle node should not keep their memory
     if (auto tls = load_certificate(); !tls) return tls;
     if (auto started = start_workers(); !started) return started;
+    if (auto started = start_kubernetes(); !started) return started;
     return start_servers();
   }
 
@@ -146,7 +150,27 @@ class Running : public Gateway {
     });
     lookup_ =
         options_.postgres ? store::postgres_lookup(options_.postgres->server) : store::desk_lookup(*desk_, **store_);
+    if (options_.kubernetes) {
+      auto rows = store::open_sqlite(":memory:", "kube", store::References::unchecked);
+      if (!rows) return std::unexpected(rows.error());
+      kube_rows_ = std::move(*rows);
+      kube_desk_ = store::Desk::start(nullptr, [](store::Followed) {});
+      lookup_ = store::layered_lookup(store::desk_lookup(*kube_desk_, *kube_rows_), std::move(lookup_));
+    }
     return configuration_->follow(*desk_);
+  }
+
+  Result<> start_kubernetes() {
+    if (!options_.kubernetes) return {};
+    kubernetes_.emplace(io_, *publisher_, *kube_desk_, *kube_rows_, serving());
+    node_->show_kubernetes(&*kubernetes_);
+    return kubernetes_->start(*options_.kubernetes);
+  }
+
+  std::vector<proxy::Worker*> serving() const {
+    std::vector<proxy::Worker*> out;
+    for (const auto& worker : workers_) out.push_back(worker.get());
+    return out;
   }
 
   Result<> load_certificate() {
@@ -180,12 +204,10 @@ class Running : public Gateway {
       workers_.push_back(std::move(*worker));
     }
     for (const auto& l : listens) listening("proxy", l.ip, l.port, l.tls);
-    std::vector<proxy::Worker*> serving;
-    for (const auto& worker : workers_) serving.push_back(worker.get());
-    publisher_->serve(serving);
+    publisher_->serve(serving());
     node_.emplace(
         NodeView::Parts{io_, settings_, options_, *store_, *resolver_, *publisher_, *configuration_, *plugins_},
-        std::move(serving));
+        serving());
     return {};
   }
 
@@ -286,6 +308,7 @@ class Running : public Gateway {
       if (cancelled) return;
       publisher_->retire();
       node_->check_store(*desk_);
+      if (kubernetes_) kubernetes_->retry();
       tick();
     });
   }
@@ -297,6 +320,8 @@ class Running : public Gateway {
   asio::steady_timer clock_{io_}, deadline_{io_};
   std::optional<OpenStore> store_;
   std::unique_ptr<store::Desk> desk_;
+  std::unique_ptr<store::Store> kube_rows_;  // looked-up rows that Kubernetes declares
+  std::unique_ptr<store::Desk> kube_desk_;   // their thread: never held up by a database
   std::unique_ptr<store::Lookup> lookup_;
   std::unique_ptr<net::Resolver> resolver_;
   std::optional<plugin::Services> plugins_;
@@ -305,6 +330,7 @@ class Running : public Gateway {
   std::vector<TlsContext> tls_;  // the newest last; older ones may still be in use
   std::vector<std::unique_ptr<proxy::Worker>> workers_;
   std::optional<NodeView> node_;
+  std::optional<Kubernetes> kubernetes_;
   std::unique_ptr<admin::Api> api_, status_api_;
   std::unique_ptr<admin::HttpServer> admin_, status_;
   std::vector<Bound> bound_;

@@ -3,6 +3,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 
+#include "gateway/kubernetes_metrics.h"
 #include "gateway/process.h"
 #include "gateway/version.h"
 #include "metrics/exposition.h"
@@ -72,12 +73,15 @@ std::optional<std::string> NodeView::unready() const {
   if (draining_) return "draining";
   if (parts_.publisher.adopted_revision() == 0) return "router builds not yet complete";
   if (!parts_.configuration.loaded()) return "failed to connect to database";
+  if (kubernetes_ && !kubernetes_->loaded()) return "configuration of Kubernetes not yet complete";
   if (parts_.options.ready_requires_database && !database_reachable()) return "failed to connect to database";
   return std::nullopt;
 }
 
 std::vector<store::Fault> NodeView::store_faults() const {
-  return parts_.configuration.faults();
+  auto all = parts_.configuration.faults();
+  if (kubernetes_) std::ranges::move(kubernetes_->faults(), std::back_inserter(all));
+  return all;
 }
 
 std::string NodeView::metrics() const {
@@ -92,7 +96,7 @@ std::string NodeView::metrics() const {
   node.routes = snapshot.routes();
   node.services = snapshot.services();
   node.upstreams = snapshot.upstreams();
-  node.faults = snapshot.faults().size() + parts_.configuration.faults().size();
+  node.faults = snapshot.faults().size() + store_faults().size();
   node.started_at = started_at_;
   node.resident_bytes = resident_bytes();
   node.open_fds = open_descriptors();
@@ -109,6 +113,7 @@ std::string NodeView::metrics() const {
   }
   std::vector<prometheus::MetricFamily> more;
   parts_.plugins.route_metrics.collect(more, target_states());
+  if (kubernetes_) collect_metrics(*kubernetes_, more);
   return metrics::exposition(counters, node, std::move(more));
 }
 

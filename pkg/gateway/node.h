@@ -6,6 +6,7 @@
 
 #include "admin/api.h"
 #include "gateway/configuration.h"
+#include "gateway/kubernetes.h"
 #include "gateway/options.h"
 #include "gateway/publisher.h"
 #include "gateway/settings.h"
@@ -26,6 +27,7 @@ class NodeView : public admin::Node {
     plugin::Services& plugins;
   };
   NodeView(const Parts&, std::vector<proxy::Worker*> workers);
+  void show_kubernetes(const Kubernetes* kubernetes) { kubernetes_ = kubernetes; }
   // Looks, on the store's thread, whether an embedded store can still be read; PostgreSQL tells by itself.
   void check_store(store::Desk&);
 
@@ -50,6 +52,7 @@ class NodeView : public admin::Node {
 
   Parts parts_;
   std::vector<proxy::Worker*> workers_;
+  const Kubernetes* kubernetes_ = nullptr;  // null: it is off
   double started_at_;
   std::shared_ptr<std::atomic<bool>> readable_ = std::make_shared<std::atomic<bool>>(true);
   bool draining_ = false;

@@ -36,8 +36,13 @@ Result<proxy::Listen> parse_listen_entry(std::string_view entry) {
                                                                    : words.front().find(':') != entry.npos);
   if (!has_port || !text::is_ip(address->host))
     return fail("'{}' must be of form: [off] | <ip>:<port> [ssl] [reuseport] [backlog=N]", entry);
-  proxy::Listen listen{
-      .ip = std::string(address->host), .port = address->port, .tls = false, .backlog = 16384, .reuseport = true};
+  proxy::Listen listen{.ip = std::string(address->host),
+                       .port = address->port,
+                       .tls = false,
+                       .backlog = 16384,
+                       .reuseport = true,
+                       .entry = {},
+                       .public_port = 0};
   for (const auto word : std::span(words).subspan(1)) {
     if (word == "ssl") {
       listen.tls = true;
@@ -279,11 +284,71 @@ void map_database(Mapper& m, Options& out) {
   out.database_off = database == "off";
   out.sqlite_path = m.text("sqlite_path").empty() ? out.prefix + "/weir.db" : m.text("sqlite_path");
   out.declarative_config = m.text("declarative_config");
+  out.declarative_config_string = m.text("declarative_config_string");
+  if (!out.declarative_config.empty() && !out.declarative_config_string.empty())
+    m.fault("declarative_config_string", "and declarative_config exclude each other; set one of them");
+  if (!out.declarative_config_string.empty() && !out.database_off)
+    m.fault("declarative_config_string", "is served with database=off only");
   if (!out.declarative_config.empty() && !out.database_off)
     m.fault("declarative_config",
             "is served with database=off only; set that, or load the file by 'weir config import'");
   out.node_id = m.text("node_id");
   if (!out.node_id.empty() && !Uuid::parse(out.node_id)) m.fault("node_id", "must be a UUID");
+}
+
+bool is_cidr(std::string_view text) {
+  const auto slash = text.find('/');
+  const auto ip = text.substr(0, slash);
+  if (slash == text.npos || !text::is_ip(ip)) return false;
+  return number<unsigned>(text.substr(slash + 1)).value_or(999) <= (ip.find(':') == ip.npos ? 32U : 128U);
+}
+
+void map_reconcile(Mapper& m, reconcile::Settings& out) {
+  const auto of_environment = [](const char* name) {
+    const char* value = std::getenv(name);
+    return std::string(value ? value : "");
+  };
+  out.controller = m.text("gateway_controller");
+  out.ingress_controller = m.text("ingress_controller");
+  out.ingress_class = m.text("ingress_class");
+  out.watch_namespace = m.text("kubernetes_namespace");
+  out.service_name = m.text("publish_service");
+  m.list("publish_status_address", out.publish_addresses);
+  out.gateway_addresses = m.text("gateway_addresses");
+  if (!out.gateway_addresses.empty() && !is_cidr(out.gateway_addresses))
+    m.fault("gateway_addresses", "must be a CIDR such as 198.18.128.0/24");
+  const auto& ports = m.text("gateway_ports");
+  const auto dash = ports.find('-');
+  const auto from = number<std::uint16_t>(std::string_view(ports).substr(0, dash));
+  const auto to = dash == ports.npos ? from : number<std::uint16_t>(std::string_view(ports).substr(dash + 1));
+  if (!from || !to || *from == 0 || *from > *to)
+    m.fault("gateway_ports", "must be a range of ports such as 20000-20999");
+  else
+    out.gateway_ports_from = *from, out.gateway_ports_to = *to;
+  // The downward API's usual names.
+  out.pod_name = of_environment("POD_NAME");
+  out.pod_uid = of_environment("POD_UID");
+  out.own_namespace = m.text("pod_namespace").empty() ? of_environment("POD_NAMESPACE") : m.text("pod_namespace");
+}
+
+void map_kubernetes(Mapper& m, Options& out) {
+  const auto& wanted = m.text("kubernetes");
+  if (wanted != "auto" && wanted != "on" && wanted != "off") m.fault("kubernetes", "must be auto, on or off");
+  KubernetesOptions kubernetes;
+  map_reconcile(m, kubernetes.reconcile);
+  std::map<std::string, std::string> environment;
+  for (const char* name : {"KUBECONFIG", "HOME", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"})
+    if (const char* value = std::getenv(name)) environment[name] = value;
+  const bool on =
+      wanted == "on" || (wanted == "auto" && (kube::in_cluster(environment) || !m.text("kubeconfig").empty()));
+  if (!on) return;
+  auto access = kube::load_access(m.text("kubeconfig"), environment);
+  if (!access) return m.fault("kubeconfig", access.error().message);
+  kubernetes.access = std::move(*access);
+  if (kubernetes.reconcile.own_namespace.empty())
+    kubernetes.reconcile.own_namespace =
+        kubernetes.access.as_namespace.empty() ? "default" : kubernetes.access.as_namespace;
+  out.kubernetes = std::move(kubernetes);
 }
 
 }  // namespace
@@ -327,6 +392,7 @@ Result<Options> options(const Settings& settings) {
   else
     m.fault("log_level", "must be one of debug, info, notice, warn, error, crit, alert, emerg");
   map_database(m, out);
+  map_kubernetes(m, out);
   m.boolean("ready_requires_database", out.ready_requires_database);
   if (auto installed = plugin::install(m.text("plugins")); !installed) m.fault("plugins", installed.error().message);
   m.listen("proxy_listen", out.proxy_listen);

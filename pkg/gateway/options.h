@@ -9,19 +9,27 @@
 #include "admin/http_server.h"
 #include "base/log.h"
 #include "gateway/settings.h"
+#include "kube/client.h"
 #include "net/resolver.h"
 #include "proxy/worker.h"
+#include "reconcile/unit.h"
 #include "store/postgres.h"
 
 namespace weir::gateway {
+
+struct KubernetesOptions {
+  kube::Access access;
+  reconcile::Settings reconcile;
+};
 
 struct Options {
   std::string prefix;
   log::Level log_level = log::Level::notice;
   bool database_off = false;
   std::optional<store::PostgresOptions> postgres;  // database=postgres
+  std::optional<KubernetesOptions> kubernetes;     // kubernetes=on, or auto inside a cluster
   bool ready_requires_database = false;
-  std::string sqlite_path, declarative_config, node_id, ssl_cert, ssl_cert_key;
+  std::string sqlite_path, declarative_config, declarative_config_string, node_id, ssl_cert, ssl_cert_key;
   unsigned workers = 1;
   std::vector<proxy::Listen> proxy_listen, admin_listen, status_listen;  // empty: off
   std::chrono::milliseconds shutdown_timeout{30'000};

@@ -15,8 +15,9 @@ void Publisher::serve(std::vector<proxy::Worker*> workers) {
   publish([] {});
 }
 
-void Publisher::compile(const store::Changes& changes, std::string_view source) {
-  retired_.push_back(std::exchange(snapshot_, snapshot::compile(snapshot_, changes, source, &plugins_)));
+void Publisher::compile(const store::Changes& changes, std::string_view source,
+                        std::span<const model::GatewayChange> gateway) {
+  retired_.push_back(std::exchange(snapshot_, snapshot::compile(snapshot_, changes, source, &plugins_, gateway)));
 }
 
 void Publisher::invalidate(const std::optional<std::vector<std::string>>& keys) {

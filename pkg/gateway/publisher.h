@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -29,7 +30,7 @@ class Publisher {
   void serve(std::vector<proxy::Worker*> workers);
 
   // Compiles without publishing: for loading a large configuration piece by piece.
-  void compile(const store::Changes&, std::string_view source);
+  void compile(const store::Changes&, std::string_view source, std::span<const model::GatewayChange> gateway = {});
   // Cached rows that are stale; nothing: all. Before publish().
   void invalidate(const std::optional<std::vector<std::string>>& keys);
   // Publishes the present snapshot. adopted: called on the control thread once every worker serves it.

@@ -167,6 +167,9 @@ void connections(Page& page, Workers workers, const Node& node) {
                sum(workers, &Counters::upstream_connect_failed));
   page.counter("weir_upstream_retries_total", "Requests tried again with the next target.",
                sum(workers, &Counters::upstream_retries));
+  page.counter("weir_plugin_edits_refused_total",
+               "Edits of heads by plugins that cannot be printed, or are Weir's own.",
+               sum(workers, &Counters::edits_refused));
 }
 
 void configuration(Page& page, const Node& node) {

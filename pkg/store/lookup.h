@@ -39,4 +39,7 @@ class Lookup {
   virtual void find(const LookupKey&, std::function<void(Found, double expires_at)> done) = 0;  // Unix s; 0: never
 };
 
+// Asks `first`, and `then` where that has nothing: two sources of one node.
+std::unique_ptr<Lookup> layered_lookup(std::unique_ptr<Lookup> first, std::unique_ptr<Lookup> then);
+
 }  // namespace weir::store
