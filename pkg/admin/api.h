@@ -40,6 +40,12 @@ class Node {
   // Compiles and publishes; adopted is called on the control thread once every worker serves it.
   virtual void apply(store::Changes changes, std::function<void()> adopted) = 0;
   virtual snapshot::SnapshotPtr snapshot() const = 0;
+  // Another source that goes before the store and declares what this entity's unique field names: the field, and the
+  // object ("WeirUpstream default/hello"). Any thread.
+  struct Elsewhere {
+    std::string field, owner;
+  };
+  virtual std::optional<Elsewhere> declared_elsewhere(const model::Schema&, const model::Object& entity) const = 0;
   virtual TargetView target(const snapshot::Target&) const = 0;
   virtual ConnectionCounts connections() const = 0;
   // Nothing when the node can take traffic, else Kong's words ("router builds not yet complete", "draining").

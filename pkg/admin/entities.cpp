@@ -38,6 +38,15 @@ Answer unsupported(std::string_view verb, const Schema& schema) {
                          {}});
 }
 
+// The value itself is not told: it may be a credential's key.
+Problem declared_elsewhere(const Node::Elsewhere& there) {
+  return {Problem::unique_violation,
+          fmt::format("this {} is declared by {}; change it there, or take another {}", there.field, there.owner,
+                      there.field),
+          {{there.field, "declared by " + there.owner}},
+          {}};
+}
+
 // Entities of one schema: all of them, or (parent_ not null) those below the parent that the first parameter names.
 class Collection {
  public:
@@ -172,6 +181,8 @@ class Collection {
   Outcome<Object> checked(Outcome<Object> entity) const {
     if (!entity) return entity;
     if (const auto fits = check_attachment(context_, schema_, *entity); !fits) return std::unexpected(fits.error());
+    if (const auto there = context_.node.declared_elsewhere(schema_, *entity))
+      return std::unexpected(declared_elsewhere(*there));
     return entity;
   }
 

@@ -128,6 +128,17 @@ TEST_F(Entities, replace_by_put_and_keep_the_id_of_a_name) {
   EXPECT_EQ(field(by_id, "name"), "null");
 }
 
+TEST_F(Entities, leave_names_that_another_source_declares_to_it) {
+  node.elsewhere = "hello";
+  const auto refused = send("POST", "/upstreams", R"({"name":"hello"})");
+  EXPECT_EQ(refused.status, 409u);
+  EXPECT_EQ(field(refused, "code"), "5");
+  EXPECT_EQ(refused.message(),
+            "this name is declared by WeirUpstream default/hello; change it there, or take another name");
+  EXPECT_EQ(send("POST", "/upstreams", R"({"name":"other"})").status, 201u);
+  EXPECT_EQ(send("PATCH", "/upstreams/other", R"({"name":"hello"})").status, 409u);
+}
+
 TEST_F(Entities, merge_by_patch) {
   post("/services", R"({"name":"s","host":"a","retries":7,"tags":["x"]})");
   const auto changed = send("PATCH", "/services/s", R"({"host":"b","tags":null})");

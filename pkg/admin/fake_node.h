@@ -23,6 +23,11 @@ class FakeNode : public Node {
       adopted();
   }
   snapshot::SnapshotPtr snapshot() const override { return snapshot_; }
+  std::optional<Elsewhere> declared_elsewhere(const model::Schema&, const model::Object& entity) const override {
+    const auto* name = entity.if_contains("name");
+    if (elsewhere.empty() || !name || *name != elsewhere) return std::nullopt;
+    return Elsewhere{"name", "WeirUpstream default/" + elsewhere};
+  }
   TargetView target(const snapshot::Target& t) const override {
     if (!t.is_ip) return {"dns server error: 3 name error", false, {}};
     return {"A", true, {{t.host, t.port, t.weight}}};
@@ -54,6 +59,7 @@ class FakeNode : public Node {
   std::vector<std::function<void(std::optional<boost::json::value>)>> unanswered;
   std::vector<std::function<void()>> held;
   std::optional<std::string> not_ready;
+  std::string elsewhere;  // a name that another source declares
   std::vector<store::Fault> faults;
 
  private:

@@ -13,13 +13,18 @@ namespace {
 
 constexpr std::string_view source = "kube";
 
+// The unique field that a client gives: "name", "username", "key".
+const model::Field* naming_field(const model::Schema& schema) {
+  for (const auto& field : schema.fields())
+    if (field.unique && field.automatic != model::Auto::uuid) return &field;
+  return nullptr;
+}
+
 std::string name_key(const model::Schema& schema, const model::Object& entity) {
-  for (const auto& field : schema.fields()) {
-    if (!field.unique || field.automatic != model::Auto::none) continue;
-    const auto* value = entity.if_contains(field.name);
-    if (value && value->is_string()) return fmt::format("{}:{}", schema.name(), value->as_string().c_str());
-  }
-  return {};
+  const auto* field = naming_field(schema);
+  const auto* value = field ? entity.if_contains(field->name) : nullptr;
+  if (!value || !value->is_string()) return {};
+  return fmt::format("{}:{}", schema.name(), std::string_view(value->get_string()));
 }
 
 bool same_place(const model::Entry& a, const model::Entry& b) {
@@ -114,12 +119,14 @@ void Kubernetes::note_names(const reconcile::Batch& batch) {
   }
 }
 
-std::optional<std::string> Kubernetes::owner_of(const model::Schema& schema, const model::Object& entity) const {
+std::optional<admin::Node::Elsewhere> Kubernetes::owner_of(const model::Schema& schema,
+                                                           const model::Object& entity) const {
   const auto key = name_key(schema, entity);
+  if (key.empty()) return std::nullopt;
   std::lock_guard lock(names_mutex_);
   const auto at = names_.find(key);
-  if (key.empty() || at == names_.end()) return std::nullopt;
-  return owners_.at(at->second).second;
+  if (at == names_.end()) return std::nullopt;
+  return admin::Node::Elsewhere{naming_field(schema)->name, owners_.at(at->second).second};
 }
 
 // --- listeners of Gateways ---

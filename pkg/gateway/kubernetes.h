@@ -14,6 +14,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "admin/api.h"
 #include "gateway/options.h"
 #include "gateway/publisher.h"
 #include "proxy/worker.h"
@@ -37,8 +38,8 @@ class Kubernetes {
   reconcile::Counts counts() const { return reconciler_->counts(); }
   const metrics::Histogram& event_to_served() const { return reconciler_->event_to_served(); }
   std::vector<store::Fault> faults() const;
-  // "WeirUpstream default/hello" when an entity of this kind and name is declared there. Any thread.
-  std::optional<std::string> owner_of(const model::Schema&, const model::Object& entity) const;
+  // Who declares an entity of this kind with the same unique field. Any thread.
+  std::optional<admin::Node::Elsewhere> owner_of(const model::Schema&, const model::Object& entity) const;
 
  private:
   // Of a Gateway: where it listens now, or why it cannot.

@@ -38,6 +38,11 @@ snapshot::SnapshotPtr NodeView::snapshot() const {
   return parts_.publisher.snapshot();
 }
 
+std::optional<admin::Node::Elsewhere> NodeView::declared_elsewhere(const model::Schema& schema,
+                                                                   const model::Object& entity) const {
+  return kubernetes_ ? kubernetes_->owner_of(schema, entity) : std::nullopt;
+}
+
 admin::TargetView NodeView::target(const snapshot::Target& target) const {
   admin::TargetView view;
   if (target.is_ip) {

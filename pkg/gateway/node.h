@@ -33,6 +33,7 @@ class NodeView : public admin::Node {
 
   void apply(store::Changes, std::function<void()> adopted) override;
   snapshot::SnapshotPtr snapshot() const override;
+  std::optional<Elsewhere> declared_elsewhere(const model::Schema&, const model::Object& entity) const override;
   admin::TargetView target(const snapshot::Target&) const override;
   admin::ConnectionCounts connections() const override;
   std::optional<std::string> unready() const override;
