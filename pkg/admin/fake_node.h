@@ -25,7 +25,7 @@ class FakeNode : public Node {
   snapshot::SnapshotPtr snapshot() const override { return snapshot_; }
   std::optional<Elsewhere> declared_elsewhere(const model::Schema&, const model::Object& entity) const override {
     const auto* name = entity.if_contains("name");
-    if (elsewhere.empty() || !name || *name != elsewhere) return std::nullopt;
+    if (elsewhere.empty() || !name || *name != boost::json::value(elsewhere)) return std::nullopt;
     return Elsewhere{"name", "WeirUpstream default/" + elsewhere};
   }
   TargetView target(const snapshot::Target& t) const override {
