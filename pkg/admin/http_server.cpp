@@ -105,6 +105,7 @@ class Session : public std::enable_shared_from_this<Session> {
 
   void start() { await_request(); }
   bool idle() const { return state_ == State::idle; }
+  bool in_flight() const { return state_ == State::handling || state_ == State::writing; }
   Clock::time_point idle_since() const { return idle_since_; }
 
   void close() {
@@ -362,6 +363,11 @@ class Server final : public HttpServer {
     listeners_.clear();
     for (auto& session : live_sessions())
       if (session->idle()) session->close();
+  }
+
+  std::size_t in_flight() const override {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(core_->sessions, [](const Session* session) { return session->in_flight(); }));
   }
 
  private:

@@ -59,6 +59,7 @@ class HttpServer {
   // Errors name the address and the remedy (port in use, no permission).
   virtual Result<std::uint16_t> listen(const std::string& ip, std::uint16_t port) = 0;  // returns the bound port
   virtual void close() = 0;  // stops accepting, closes idle connections; answers in flight still go out
+  virtual std::size_t in_flight() const = 0;  // requests that have arrived and whose answer is not out
 };
 
 }  // namespace weir::admin

@@ -276,11 +276,21 @@ class Running : public Gateway {
     for (const auto& worker : workers_)
       worker->drain([this] {
         asio::post(io_, [this] {
-          if (--left_to_drain_ > 0) return;
-          log::notice("drained");
-          io_.stop();
+          if (--left_to_drain_ == 0) await_answers();
         });
       });
+  }
+
+  // What the Admin API has stored is answered before the node goes.
+  void await_answers() {
+    if (admin_->in_flight() == 0) {
+      log::notice("drained");
+      return io_.stop();
+    }
+    clock_.expires_after(std::chrono::milliseconds(10));
+    clock_.async_wait([this](boost::system::error_code cancelled) {
+      if (!cancelled) await_answers();
+    });
   }
 
   void wait_for_reload(asio::signal_set& signals) {
