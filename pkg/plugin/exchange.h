@@ -109,6 +109,9 @@ class Exchange {
   virtual void set_raw_query(std::string_view) = 0;
   virtual void set_upstream_host(std::string_view) = 0;  // the Host field
   virtual void set_body(std::string) = 0;                // Content-Length follows
+  // In access: a copy of what goes to the upstream goes to this service as well, in `numerator` of `denominator` cases.
+  // Its answer is dropped; it never delays or fails the request. A copy that cannot keep up is given up.
+  virtual void mirror(const Uuid& service, std::uint32_t numerator, std::uint32_t denominator) = 0;
 
   // --- answering instead of the upstream (rewrite, access) ---
   // type: Content-Type, empty: none. Fields of the response are set by set_response_header before or after.

@@ -64,6 +64,7 @@ class FakeExchange : public Exchange {
     std::string message;
   };
   std::optional<BodyLimit> body_limit;
+  std::vector<Uuid> mirrors;  // asked for; the share is the proxy's business
   store::Row consumer_row, credential_row;
   std::size_t lookups = 0, waits = 0, edits = 0;
 
@@ -196,6 +197,10 @@ class FakeExchange : public Exchange {
     body_ = std::move(body);
     content_length_ = body_.size();
     has_body_ = true;
+  }
+  void mirror(const Uuid& service, std::uint32_t, std::uint32_t) override {
+    edits++;
+    mirrors.push_back(service);
   }
   void respond(int status, std::string_view type, std::string_view body) override {
     EXPECT_EQ(answered, 0) << "a request is answered once";

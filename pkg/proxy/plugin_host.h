@@ -114,6 +114,7 @@ class PluginHost final : public plugin::Exchange {
   void set_raw_query(std::string_view) override;
   void set_upstream_host(std::string_view) override;
   void set_body(std::string) override;
+  void mirror(const Uuid& service, std::uint32_t numerator, std::uint32_t denominator) override;
   void respond(int status, std::string_view type, std::string_view body) override;
   void error(int status, std::string_view message) override;
   void set_response_header(std::string_view name, std::string_view value) override;
