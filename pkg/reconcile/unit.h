@@ -54,7 +54,9 @@ struct Settings {
   std::vector<std::string> publish_addresses;  // publish_status_address; Ingress status without a Service
 };
 
-// One entity of Kong's kinds that a unit makes. id: stable, made of kind, namespace and name (entity_id()).
+// One entity of Kong's kinds that a unit makes. id: stable, made of kind, namespace and name (entity_id()). Several
+// units may make the same one (the certificate of a Secret, the service of a Kubernetes Service): it stays until none
+// of them does any more; while they differ, the one translated last counts.
 struct Entity {
   const model::Schema* schema = nullptr;
   Uuid id;
@@ -94,8 +96,9 @@ struct Output {
   std::vector<model::GatewayChange> gateway;  // none of them deletions
   std::vector<Backend> backends;
   std::vector<Tell> tells;
-  // Complete objects that the leader keeps as they are by server-side apply (the Service of a Gateway); they have this
-  // unit's object as owner.
+  // Complete objects that the leader keeps as they are by server-side apply (the Service of a Gateway, an
+  // EndpointSlice). They have this unit's object as owner if they lie in its namespace; in another one the garbage
+  // collector would delete what names such an owner, so the leader deletes them when no Output has them any more.
   std::vector<Object> applied;
   model::DeclaredByPtr by;
   // The object's whole `status` as it should be, but for lastTransitionTime (kept from the present status where a
