@@ -1,11 +1,8 @@
 #include "admin/http_server.h"
 
 #include <boost/asio/basic_socket_acceptor.hpp>
-#include <boost/asio/basic_stream_socket.hpp>
 #include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/http/error.hpp>
@@ -17,6 +14,7 @@
 #include <optional>
 #include <unordered_set>
 
+#include "admin/stream.h"
 #include "base/log.h"
 #include "base/text.h"
 
@@ -25,10 +23,9 @@ namespace weir::admin {
 namespace asio = boost::asio;
 namespace http = boost::beast::http;
 using boost::system::error_code;
-// Concrete executors: the type-erased default costs compile time and an indirection, and buys nothing here.
-using Executor = asio::io_context::executor_type;
+using Executor = Stream::executor_type;
 using Tcp = asio::ip::tcp;
-using Socket = asio::basic_stream_socket<Tcp, Executor>;
+using Socket = Stream::Socket;
 using Acceptor = asio::basic_socket_acceptor<Tcp, Executor>;
 using Clock = std::chrono::steady_clock;
 using Timer = asio::basic_waitable_timer<Clock, asio::wait_traits<Clock>, Executor>;
@@ -97,22 +94,28 @@ Response plain_answer(unsigned status, std::string_view message) {
 // due, so pipelined requests are answered in order and a client that does not read is not read from either.
 class Session : public std::enable_shared_from_this<Session> {
  public:
-  Session(std::shared_ptr<Core> core, Socket socket, std::string peer)
-      : core_(std::move(core)), socket_(std::move(socket)), timer_(core_->io), peer_(std::move(peer)) {
+  Session(std::shared_ptr<Core> core, Socket socket, asio::ssl::context* tls, std::string peer)
+      : core_(std::move(core)), stream_(std::move(socket), tls), timer_(core_->io), peer_(std::move(peer)) {
     core_->sessions.insert(this);
   }
   ~Session() { core_->sessions.erase(this); }
 
-  void start() { await_request(); }
+  void start() {
+    if (!stream_.is_tls()) return await_request();
+    arm(core_->options.request_timeout);
+    stream_.async_handshake([self = shared_from_this()](error_code failed) {
+      if (self->state_ != State::idle) return;
+      failed ? self->close() : self->await_request();
+    });
+  }
   bool idle() const { return state_ == State::idle; }
   bool in_flight() const { return state_ == State::handling || state_ == State::writing; }
   Clock::time_point idle_since() const { return idle_since_; }
 
   void close() {
     state_ = State::closed;
-    error_code ignored;
     timer_.cancel();
-    socket_.close(ignored);
+    stream_.close();
   }
 
  private:
@@ -132,7 +135,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void read_more() {
     const std::size_t used = in_.size();
     in_.resize(used + read_bytes);
-    socket_.async_read_some(asio::buffer(in_.data() + used, read_bytes),
+    stream_.async_read_some(asio::buffer(in_.data() + used, read_bytes),
                             [self = shared_from_this(), used](error_code failed, std::size_t bytes) {
                               self->in_.resize(used + bytes);
                               self->on_read(failed);
@@ -211,7 +214,7 @@ class Session : public std::enable_shared_from_this<Session> {
 
   void send_continue() {
     static constexpr std::string_view text = "HTTP/1.1 100 Continue\r\n\r\n";
-    asio::async_write(socket_, asio::buffer(text.data(), text.size()),
+    asio::async_write(stream_, asio::buffer(text.data(), text.size()),
                       [self = shared_from_this()](error_code failed, std::size_t) {
                         if (self->state_ != State::reading) return;
                         if (failed) return self->close();
@@ -266,14 +269,13 @@ class Session : public std::enable_shared_from_this<Session> {
 
   void answer(const Response& response, bool keep_alive) {
     if (state_ == State::reading || state_ == State::idle) {  // an answer of our own: what was asked is not known fully
-      error_code ignored;
-      socket_.cancel(ignored);
+      stream_.cancel();
       head_request_ = http_1_0_ = false;
     }
     state_ = State::writing;
     out_ = print(response, head_request_, keep_alive, http_1_0_);
     arm(core_->options.request_timeout);
-    asio::async_write(socket_, asio::buffer(out_),
+    asio::async_write(stream_, asio::buffer(out_),
                       [self = shared_from_this(), keep_alive](error_code failed, std::size_t) {
                         if (self->state_ != State::writing) return;
                         self->out_ = {};
@@ -287,7 +289,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void linger() {
     state_ = State::lingering;
     error_code failed;
-    socket_.shutdown(Tcp::socket::shutdown_send, failed);
+    stream_.shutdown_send(failed);
     if (failed) return close();
     in_.clear();
     arm(linger_time);
@@ -308,7 +310,7 @@ class Session : public std::enable_shared_from_this<Session> {
   }
 
   std::shared_ptr<Core> core_;
-  Socket socket_;
+  Stream stream_;
   Timer timer_;
   std::string peer_;
   State state_ = State::idle;
@@ -331,7 +333,7 @@ class Server final : public HttpServer {
     for (auto& session : live_sessions()) session->close();
   }
 
-  Result<std::uint16_t> listen(const std::string& ip, std::uint16_t port) override {
+  Result<std::uint16_t> listen(const std::string& ip, std::uint16_t port, ssl_ctx_st* tls) override {
     const std::string where =
         ip.find(':') == std::string::npos ? fmt::format("{}:{}", ip, port) : fmt::format("[{}]:{}", ip, port);
     error_code failed;
@@ -339,6 +341,10 @@ class Server final : public HttpServer {
     if (failed) return fail("cannot listen on {}: not an IP address; set {}", where, core_->options.setting);
     const Tcp::endpoint endpoint(address, port);
     auto listener = std::make_shared<Listener>(core_->io);
+    if (tls) {
+      SSL_CTX_up_ref(tls);  // asio's context gives its reference back
+      listener->tls.emplace(tls);
+    }
     auto& acceptor = listener->acceptor;
     acceptor.open(endpoint.protocol(), failed);
     if (!failed) acceptor.set_option(asio::socket_base::reuse_address(true), failed);
@@ -375,6 +381,7 @@ class Server final : public HttpServer {
     explicit Listener(asio::io_context& io) : acceptor(io), pause(io) {}
     Acceptor acceptor;
     Timer pause;
+    std::optional<asio::ssl::context> tls;
   };
 
   std::string explain(const error_code& failed) const {
@@ -423,7 +430,8 @@ class Server final : public HttpServer {
       const auto peer = socket.remote_endpoint(unknown);
       if (!unknown && make_room(*core)) {
         socket.set_option(Tcp::no_delay(true), unknown);
-        std::make_shared<Session>(core, std::move(socket), peer.address().to_string())->start();
+        auto* tls = listener->tls ? &*listener->tls : nullptr;
+        std::make_shared<Session>(core, std::move(socket), tls, peer.address().to_string())->start();
       }
       accept(core, listener);
     });

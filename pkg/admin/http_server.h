@@ -17,6 +17,7 @@
 namespace boost::asio {
 class io_context;
 }
+struct ssl_ctx_st;
 
 namespace weir::admin {
 
@@ -57,7 +58,8 @@ class HttpServer {
   static std::unique_ptr<HttpServer> make(boost::asio::io_context&, Options, Handler);
   virtual ~HttpServer() = default;
   // Errors name the address and the remedy (port in use, no permission).
-  virtual Result<std::uint16_t> listen(const std::string& ip, std::uint16_t port) = 0;  // returns the bound port
+  // Returns the bound port. tls: a server context (net/tls.h) for https; not owned, must outlive the server.
+  virtual Result<std::uint16_t> listen(const std::string& ip, std::uint16_t port, ssl_ctx_st* tls = nullptr) = 0;
   virtual void close() = 0;  // stops accepting, closes idle connections; answers in flight still go out
   virtual std::size_t in_flight() const = 0;  // requests that have arrived and whose answer is not out
 };

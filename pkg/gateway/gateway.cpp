@@ -76,7 +76,6 @@ class Running : public Gateway {
     if (auto loaded = configuration_->load(); !loaded) return loaded;
     if (auto following = start_desk(); !following) return following;
     malloc_trim(0);  // the rows that were read are compiled now; an idle node should not keep their memory
-    if (auto tls = load_certificate(); !tls) return tls;
     if (auto started = start_workers(); !started) return started;
     if (auto started = start_kubernetes(); !started) return started;
     return start_servers();
@@ -173,31 +172,35 @@ class Running : public Gateway {
     return out;
   }
 
-  Result<> load_certificate() {
-    const bool wanted =
-        std::any_of(options_.proxy_listen.begin(), options_.proxy_listen.end(), [](const auto& l) { return l.tls; });
-    if (!wanted) return {};
-    std::string cert = options_.ssl_cert, key = options_.ssl_cert_key;
-    if (cert.empty()) {
+  static bool any_tls(const std::vector<proxy::Listen>& listens) {
+    return std::ranges::any_of(listens, [](const auto& l) { return l.tls; });
+  }
+
+  // Null when no address of `listens` has TLS. The newest context of each kind is the last one.
+  Result<ssl_ctx_st*> server_tls(const std::vector<proxy::Listen>& listens, CertificateFiles files) {
+    if (!any_tls(listens)) return nullptr;
+    if (files.certificate.empty()) {
       const auto folder = options_.prefix + "/ssl";
-      cert = folder + "/weir-default.crt", key = folder + "/weir-default.key";
+      files = {folder + "/weir-default.crt", folder + "/weir-default.key"};
       std::error_code error;
-      if (!std::filesystem::exists(cert, error) || !std::filesystem::exists(key, error)) {
-        if (auto made = make_folder(folder); !made) return made;
-        if (auto made = net::make_self_signed(cert, key); !made) return std::unexpected(made.error());
+      if (!std::filesystem::exists(files.certificate, error) || !std::filesystem::exists(files.key, error)) {
+        if (auto made = make_folder(folder); !made) return std::unexpected(made.error());
+        if (auto made = net::make_self_signed(files.certificate, files.key); !made)
+          return std::unexpected(made.error());
       }
     }
-    auto context = net::server_context(cert, key);
+    auto context = net::server_context(files.certificate, files.key);
     if (!context) return std::unexpected(context.error());
     tls_.emplace_back(*context, SSL_CTX_free);
-    return {};
+    return *context;
   }
 
   Result<> start_workers() {
     auto listens = options_.proxy_listen;
+    auto tls = server_tls(listens, options_.ssl);
+    if (!tls) return std::unexpected(tls.error());
     for (unsigned i = 0; i < options_.workers; i++) {
-      auto worker = proxy::Worker::start(i, options_.proxy, listens, tls_.empty() ? nullptr : tls_.back().get(),
-                                         *resolver_, *lookup_);
+      auto worker = proxy::Worker::start(i, options_.proxy, listens, *tls, *resolver_, *lookup_);
       if (!worker) return std::unexpected(worker.error());
       for (std::size_t l = 0; l < listens.size(); l++)
         listens[l].port = (*worker)->port(l);  // port 0: the others share it
@@ -227,18 +230,21 @@ class Running : public Gateway {
     status_ = admin::HttpServer::make(io_, status_http, [this](admin::Request request, admin::Respond respond) {
       status_api_->handle(std::move(request), std::move(respond));
     });
-    if (auto bound = listen("admin", *admin_, options_.admin_listen); !bound) return bound;
+    if (auto bound = listen("admin", *admin_, options_.admin_listen, options_.admin_ssl); !bound) return bound;
     if (!options_.admin.loopback_only)
       log::warn(
           "the Admin API listens beyond loopback without authentication: anyone who reaches it can change everything");
-    return listen("status", *status_, options_.status_listen);
+    return listen("status", *status_, options_.status_listen, options_.status_ssl);
   }
 
-  Result<> listen(std::string_view what, admin::HttpServer& server, const std::vector<proxy::Listen>& listens) {
+  Result<> listen(std::string_view what, admin::HttpServer& server, const std::vector<proxy::Listen>& listens,
+                  const CertificateFiles& certificate) {
+    auto tls = server_tls(listens, certificate.certificate.empty() ? options_.ssl : certificate);
+    if (!tls) return std::unexpected(tls.error());
     for (const auto& l : listens) {
-      auto port = server.listen(l.ip, l.port);
+      auto port = server.listen(l.ip, l.port, l.tls ? *tls : nullptr);
       if (!port) return std::unexpected(port.error());
-      listening(what, l.ip, *port, false);
+      listening(what, l.ip, *port, l.tls);
     }
     return {};
   }
@@ -306,10 +312,11 @@ class Running : public Gateway {
   }
 
   void reload_certificate() {
-    if (auto loaded = load_certificate(); !loaded)
-      return log::error("certificate not reloaded; the one before stays in use", {{"error", loaded.error().message}});
-    if (tls_.empty()) return;
-    for (const auto& worker : workers_) worker->replace_tls(tls_.back().get());
+    auto tls = server_tls(options_.proxy_listen, options_.ssl);
+    if (!tls)
+      return log::error("certificate not reloaded; the one before stays in use", {{"error", tls.error().message}});
+    if (!*tls) return;
+    for (const auto& worker : workers_) worker->replace_tls(*tls);
   }
 
   void tick() {
@@ -337,7 +344,7 @@ class Running : public Gateway {
   std::optional<plugin::Services> plugins_;
   std::optional<Publisher> publisher_;
   std::optional<Configuration> configuration_;
-  std::vector<TlsContext> tls_;  // the newest last; older ones may still be in use
+  std::vector<TlsContext> tls_;  // all that were ever used: connections may still have older ones
   std::vector<std::unique_ptr<proxy::Worker>> workers_;
   std::optional<NodeView> node_;
   std::optional<Kubernetes> kubernetes_;

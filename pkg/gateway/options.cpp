@@ -200,10 +200,7 @@ void map_admin(Mapper& m, Options& out) {
   out.admin.weir_version = version;
   for (const auto& l : out.admin_listen) {
     out.admin.loopback_only = out.admin.loopback_only && (l.ip.starts_with("127.") || l.ip == "::1");
-    if (l.tls) m.fault("admin_listen", "ssl on the Admin API cannot be honoured by this version; leave it out");
   }
-  for (const auto& l : out.status_listen)
-    if (l.tls) m.fault("status_listen", "ssl on the status listener cannot be honoured by this version; leave it out");
 }
 
 // The keys <start>host, <start>port, ...; those that are unset keep what `out` has.
@@ -294,6 +291,12 @@ void map_database(Mapper& m, Options& out) {
             "is served with database=off only; set that, or load the file by 'weir config import'");
   out.node_id = m.text("node_id");
   if (!out.node_id.empty() && !Uuid::parse(out.node_id)) m.fault("node_id", "must be a UUID");
+}
+
+void map_certificate(Mapper& m, const std::string& key, CertificateFiles& out) {
+  out = {m.text(key), m.text(key + "_key")};
+  if (out.certificate.empty() != out.key.empty())
+    m.fault(key, fmt::format("{} and {}_key go together; set both or none", key, key));
 }
 
 bool is_cidr(std::string_view text) {
@@ -398,10 +401,11 @@ Result<Options> options(const Settings& settings) {
   m.listen("proxy_listen", out.proxy_listen);
   m.listen("admin_listen", out.admin_listen);
   m.listen("status_listen", out.status_listen);
-  out.ssl_cert = m.text("ssl_cert");
-  out.ssl_cert_key = m.text("ssl_cert_key");
-  if (out.ssl_cert.empty() != out.ssl_cert_key.empty())
-    m.fault("ssl_cert", "ssl_cert and ssl_cert_key go together; set both or none");
+  m.listen("webhook_listen", out.webhook_listen);
+  map_certificate(m, "ssl_cert", out.ssl);
+  map_certificate(m, "admin_ssl_cert", out.admin_ssl);
+  map_certificate(m, "status_ssl_cert", out.status_ssl);
+  map_certificate(m, "webhook_ssl_cert", out.webhook_ssl);
   out.workers = std::max(1U, std::thread::hardware_concurrency());
   if (m.text("nginx_worker_processes") != "auto") m.integer("nginx_worker_processes", out.workers, 1, 1024);
   m.duration("nginx_main_worker_shutdown_timeout", out.shutdown_timeout);

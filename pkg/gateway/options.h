@@ -17,6 +17,10 @@
 
 namespace weir::gateway {
 
+struct CertificateFiles {
+  std::string certificate, key;  // PEM; empty: the self-signed one in <prefix>/ssl
+};
+
 struct KubernetesOptions {
   kube::Access access;
   reconcile::Settings reconcile;
@@ -29,9 +33,10 @@ struct Options {
   std::optional<store::PostgresOptions> postgres;  // database=postgres
   std::optional<KubernetesOptions> kubernetes;     // kubernetes=on, or auto inside a cluster
   bool ready_requires_database = false;
-  std::string sqlite_path, declarative_config, declarative_config_string, node_id, ssl_cert, ssl_cert_key;
+  std::string sqlite_path, declarative_config, declarative_config_string, node_id;
+  CertificateFiles ssl, admin_ssl, status_ssl, webhook_ssl;
   unsigned workers = 1;
-  std::vector<proxy::Listen> proxy_listen, admin_listen, status_listen;  // empty: off
+  std::vector<proxy::Listen> proxy_listen, admin_listen, status_listen, webhook_listen;  // empty: off
   std::chrono::milliseconds shutdown_timeout{30'000};
   proxy::Options proxy;
   net::Resolver::Options resolver;

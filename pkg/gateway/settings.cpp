@@ -79,6 +79,13 @@ constexpr Setting table[] = {
     {"proxy_access_log", "off", "A line for each request on standard error: on or off."},
     {"ssl_cert", "", "Certificate chain (PEM) of ssl listeners; a self-signed one is made in <prefix>/ssl when unset."},
     {"ssl_cert_key", "", "Key (PEM) of ssl_cert."},
+    {"admin_ssl_cert", "", "Certificate chain (PEM) of admin_listen's ssl addresses; as ssl_cert when unset."},
+    {"admin_ssl_cert_key", "", "Key (PEM) of admin_ssl_cert."},
+    {"status_ssl_cert", "", "Certificate chain (PEM) of status_listen's ssl addresses; as ssl_cert when unset."},
+    {"status_ssl_cert_key", "", "Key (PEM) of status_ssl_cert."},
+    {"webhook_listen", "off", "Addresses (with ssl) where Kubernetes asks for the sidecar of new pods; or off."},
+    {"webhook_ssl_cert", "", "Certificate chain (PEM) of webhook_listen; as ssl_cert when unset."},
+    {"webhook_ssl_cert_key", "", "Key (PEM) of webhook_ssl_cert."},
     {"headers", "server_tokens, latency_tokens, X-Kong-Request-Id",
      "What is added to answers: server_tokens, latency_tokens, X-Kong-Request-Id, X-Kong-Upstream-Status, Via, Server, "
      "X-Kong-Proxy-Latency, X-Kong-Response-Latency, X-Kong-Upstream-Latency; or off."},
