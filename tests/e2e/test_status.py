@@ -126,3 +126,17 @@ def test_access_log_is_one_json_line_a_request_without_the_query(weir):
     assert "secret" not in node.log()
     assert (line["message"], line["method"], line["status"], line["client"]) == ("request", "GET", 404, "127.0.0.1")
     assert line["bytes"] > 0 and line["duration_us"] >= 0 and len(line["request_id"]) == 32
+
+
+def test_admin_api_and_status_over_tls(weir):
+    both = "127.0.0.1:0, 127.0.0.1:0 ssl"
+    node = weir(admin_listen=both, status_listen=both)
+    for what, path in (("admin_tls", "/services"), ("status_tls", "/status/ready")):
+        port = node.ports[what]
+        with_tls = connect(port, tls=True)
+        for _ in range(2):  # the connection is kept
+            assert request(port, path=path, connection=with_tls).status == 200
+        with_tls.close()
+        assert curl("-k", f"https://127.0.0.1:{port}{path}")[0] == 200
+        assert curl(f"http://127.0.0.1:{port}{path}", check=False)[0] == 0, "plain HTTP on a TLS port"
+    assert request(node.admin_port, path="/services").status == 200
