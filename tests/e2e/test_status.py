@@ -130,7 +130,7 @@ def test_access_log_is_one_json_line_a_request_without_the_query(weir):
 
 def test_admin_api_and_status_over_tls(weir):
     both = "127.0.0.1:0, 127.0.0.1:0 ssl"
-    node = weir(admin_listen=both, status_listen=both)
+    node = weir(settings={"admin_listen": both, "status_listen": both})
     for what, path in (("admin_tls", "/services"), ("status_tls", "/status/ready")):
         port = node.ports[what]
         with_tls = connect(port, tls=True)
