@@ -6,16 +6,21 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
+#include <openssl/sha.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <functional>
 #include <memory>
+
+#include "base/text.h"
 
 namespace weir::net {
 
@@ -88,6 +93,60 @@ int choose_alpn(SSL*, const unsigned char** out, unsigned char* out_bytes, const
   return SSL_TLSEXT_ERR_OK;
 }
 
+// The host name of the extension server_name (RFC 6066 section 3), in lower case; empty: none, or not one that is
+// valid, which OpenSSL itself refuses afterwards.
+std::string_view name_of_hello(SSL* ssl, std::array<char, 256>& out) {
+  const unsigned char* data = nullptr;
+  std::size_t bytes = 0;
+  if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &data, &bytes) != 1 || bytes < 5) return {};
+  const auto number = [&](std::size_t at) { return static_cast<std::size_t>(data[at] << 8 | data[at + 1]); };
+  const auto length = number(3);  // behind the list's length and the kind of name
+  if (number(0) != bytes - 2 || data[2] != TLSEXT_NAMETYPE_host_name || length > bytes - 5 || length >= out.size())
+    return {};
+  std::string_view name(reinterpret_cast<const char*>(data) + 5, length);
+  if (name.ends_with('.')) name.remove_suffix(1);
+  for (std::size_t i = 0; i < name.size(); ++i) out[i] = text::lower(name[i]);
+  return {out.data(), name.size()};
+}
+
+void keep_sessions_apart(SSL* ssl, std::span<const std::uint8_t> scope, std::string_view name) {
+  std::array<unsigned char, 16 + 256> text{};
+  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest;
+  const auto scope_bytes = std::min<std::size_t>(scope.size(), 16);
+  std::memcpy(text.data(), scope.data(), scope_bytes);
+  std::memcpy(text.data() + 16, name.data(), name.size());
+  SHA256(text.data(), 16 + name.size(), digest.data());
+  static_assert(digest.size() <= SSL_MAX_SID_CTX_LENGTH);
+  SSL_set_session_id_context(ssl, digest.data(), digest.size());
+}
+
+// Before anything else of the handshake is looked at, sessions included.
+int choose_certificate(SSL* ssl, int* alert, void*) {
+  auto* chooser = static_cast<CertificateChooser*>(SSL_get_app_data(ssl));
+  if (!chooser) return SSL_CLIENT_HELLO_SUCCESS;
+  std::array<char, 256> buffer;
+  const auto name = name_of_hello(ssl, buffer);
+  SSL_CTX* context = chooser->choose_certificate(name);
+  if (context == SSL_get_SSL_CTX(ssl)) return SSL_CLIENT_HELLO_SUCCESS;
+  if (!context || !SSL_set_SSL_CTX(ssl, context)) {
+    *alert = context ? SSL_AD_INTERNAL_ERROR : SSL_AD_UNRECOGNIZED_NAME;
+    return SSL_CLIENT_HELLO_ERROR;
+  }
+  keep_sessions_apart(ssl, chooser->session_scope(), name);
+  return SSL_CLIENT_HELLO_SUCCESS;
+}
+
+// What every context of a server has, so that one can take the place of another in a handshake.
+void common_of_server(SSL_CTX* c) {
+  common(c);
+  SSL_CTX_set_alpn_select_cb(c, &choose_alpn, nullptr);
+  SSL_CTX_set_client_hello_cb(c, &choose_certificate, nullptr);
+  SSL_CTX_set_num_tickets(c, 1);
+  static constexpr unsigned char id[] = "weir";
+  SSL_CTX_set_session_id_context(c, id, sizeof id - 1);
+  SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);  // tickets carry the sessions
+}
+
 bool begin(Connection& c, SSL_CTX* context) {
   c.ssl = SSL_new(context);
   if (!c.ssl) return false;
@@ -117,7 +176,7 @@ Result<void> write_pem(const std::string& path, mode_t mode, const std::function
 Result<ssl_ctx_st*> server_context(const std::string& cert_file, const std::string& key_file) {
   TlsContext context(SSL_CTX_new(TLS_server_method()), &SSL_CTX_free);
   if (!context) return fail("cannot start TLS: {}", openssl_says());
-  common(context.get());
+  common_of_server(context.get());
   if (SSL_CTX_use_certificate_chain_file(context.get(), cert_file.c_str()) != 1)
     return fail("cannot use the certificate {}: {}; give a readable PEM file (ssl_cert)", cert_file, openssl_says());
   if (SSL_CTX_use_PrivateKey_file(context.get(), key_file.c_str(), SSL_FILETYPE_PEM) != 1)
@@ -125,12 +184,16 @@ Result<ssl_ctx_st*> server_context(const std::string& cert_file, const std::stri
         "cannot use the key {}: {}; give the certificate's own key as a readable PEM file without password "
         "(ssl_cert_key)",
         key_file, openssl_says());
-  SSL_CTX_set_alpn_select_cb(context.get(), &choose_alpn, nullptr);
-  SSL_CTX_set_num_tickets(context.get(), 1);
-  static constexpr unsigned char id[] = "weir";
-  SSL_CTX_set_session_id_context(context.get(), id, sizeof id - 1);
-  SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);  // tickets carry the sessions
   return context.release();
+}
+
+ssl_ctx_st* server_context_without_certificate() {
+  static const TlsContext made = [] {
+    TlsContext context(SSL_CTX_new(TLS_server_method()), &SSL_CTX_free);
+    if (context) common_of_server(context.get());
+    return context;
+  }();
+  return made.get();
 }
 
 Result<ssl_ctx_st*> client_context() {
@@ -144,8 +207,9 @@ Result<ssl_ctx_st*> client_context() {
   return context.release();
 }
 
-bool begin_tls_server(Connection& c, ssl_ctx_st* context) {
-  if (!begin(c, context)) return false;
+bool begin_tls_server(Connection& c, ssl_ctx_st* context, CertificateChooser* chooser) {
+  if (!context || !begin(c, context)) return false;
+  SSL_set_app_data(c.ssl, chooser);
   SSL_set_accept_state(c.ssl);
   return true;
 }
