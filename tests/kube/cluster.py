@@ -87,9 +87,8 @@ class Lab:
 
     def install_crds(self):
         """Weir's own, and those of the Gateway API."""
-        files = [f for f in sorted(GATEWAY_CRDS.glob("gateway*.yaml"))]
-        for where in [CRDS, *files]:
-            self.kubectl("apply", "--server-side", "--force-conflicts", "-f", where)
+        for where in [CRDS, *sorted(GATEWAY_CRDS.glob("gateway*.yaml"))]:
+            self.kubectl("apply", "--server-side", "--force-conflicts", "-R", "-f", where)
         self.kubectl("wait", "--for", "condition=Established", "crd", "--all", "--timeout", "60s")
 
     def space(self, prefix="t"):

@@ -52,7 +52,7 @@ admin_listen: {{ printf "%s:%d" (ternary "0.0.0.0" "127.0.0.1" .Values.admin.ena
 ingress_class: {{ .Values.ingressClass.name | quote }}
 ingress_controller: {{ .Values.ingressClass.controller | quote }}
 gateway_controller: {{ .Values.gatewayClass.controller | quote }}
-publish_service: {{ printf "%s/%s-proxy" .Release.Namespace $fullname | quote }}
+publish_service: {{ printf "%s-proxy" $fullname | quote }}
 {{- with .Values.watchNamespace }}
 kubernetes_namespace: {{ . | quote }}
 {{- end }}
