@@ -154,7 +154,7 @@ TEST(Compile, an_upstream_can_be_renamed_and_two_can_swap_names) {
   snapshot = compile_all({put_upstream(1, R"({"name":"x"})")}, snapshot);
   EXPECT_EQ(addresses(snapshot->find_backend("x")), std::vector<std::string>{"a:1=100"});
   EXPECT_EQ(fault_texts(snapshot),
-            std::vector<std::string>{"upstreams 3: its name 'x' is that of upstream " + id(1).text()});
+            std::vector<std::string>{"upstreams 3: its name 'x' is that of upstream " + id(1).text() + " of test"});
   EXPECT_FALSE(snapshot->find_backend("y"));
   snapshot = compile_all({drop<model::Upstream>(1)}, snapshot);
   EXPECT_EQ(addresses(snapshot->find_backend("x")), std::vector<std::string>{"b:1=100"});

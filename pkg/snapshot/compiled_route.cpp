@@ -157,10 +157,10 @@ void CompiledRoute::release_patterns(Patterns& patterns) const {
     if (header.regex) patterns.release(*header.regex);
 }
 
-Result<std::shared_ptr<CompiledRoute>> compile_route(const model::Route& route, std::string_view source,
+Result<std::shared_ptr<CompiledRoute>> compile_route(const model::Route& route, const Origin& origin,
                                                      Patterns& patterns) {
   auto out = std::make_shared<CompiledRoute>();
-  out->route.origin = {source, "routes", route.id, route.name.value_or(""), route.updated_at * 1000};
+  out->route.origin = origin;
   out->service = route.service;
   out->created_at = route.created_at;
   out->regex_priority = route.regex_priority;

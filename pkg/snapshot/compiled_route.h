@@ -75,6 +75,6 @@ struct CompiledRoute {
 };
 
 // Everything of the route but the slot of its service.
-Result<std::shared_ptr<CompiledRoute>> compile_route(const model::Route&, std::string_view source, Patterns&);
+Result<std::shared_ptr<CompiledRoute>> compile_route(const model::Route&, const Origin&, Patterns&);
 
 }  // namespace weir::snapshot

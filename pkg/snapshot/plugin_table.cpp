@@ -56,12 +56,12 @@ Uuid digest_of(const model::Object& plugin) {
   return Uuid::from_name(Uuid{}, boost::json::serialize(plugin));
 }
 
-Result<PluginPtr> compile_plugin(const model::Plugin& now, const Uuid& digest, std::string_view source,
-                                 FindKind find_kind, plugin::Services& services) {
+Result<PluginPtr> compile_plugin(const model::Plugin& now, const Uuid& digest, const Origin& origin, FindKind find_kind,
+                                 plugin::Services& services) {
   const auto* kind = find_kind(now.name);
   if (!kind) return fail("plugin '{}' is not one of this version", now.name);
   auto out = std::make_shared<CompiledPlugin>();
-  out->origin = {source, "plugins", now.id, now.instance_name.value_or(""), now.updated_at * 1000};
+  out->origin = origin;
   out->kind = kind;
   out->route = now.route;
   out->service = now.service;

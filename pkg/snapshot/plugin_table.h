@@ -29,10 +29,16 @@ struct CompiledPlugin : PluginInstance {
 using PluginPtr = std::shared_ptr<const CompiledPlugin>;
 
 using FindKind = const plugin::Kind* (*)(std::string_view name);
+// Where plugins come from; tests bring their own.
+struct PluginMakers {
+  FindKind find_kind;
+  // What filters of the Gateway API become; null: they are left out.
+  const plugin::Kind* filters = nullptr;
+  std::unique_ptr<const plugin::Plugin> (*make_filters)(const model::GatewayRoute&) = nullptr;
+};
 
 // The error names the plugin and what in its configuration cannot be used.
-Result<PluginPtr> compile_plugin(const model::Plugin&, const Uuid& digest, std::string_view source, FindKind,
-                                 plugin::Services&);
+Result<PluginPtr> compile_plugin(const model::Plugin&, const Uuid& digest, const Origin&, FindKind, plugin::Services&);
 Uuid digest_of(const model::Object& plugin);
 
 class PluginTable {

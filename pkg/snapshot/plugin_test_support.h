@@ -81,7 +81,7 @@ inline store::Change put_plugin(std::uint32_t number, std::string_view name, con
 
 inline SnapshotPtr compile_plugins(const store::Changes& changes, const SnapshotPtr& previous = nullptr) {
   static plugin::Services services({}, nullptr);
-  return compile_with(previous, changes, "test", &services, find_test_kind);
+  return compile_with(previous, changes, "test", &services, {find_test_kind});
 }
 
 inline std::uint32_t number_of(const PluginInstance& plugin) {

@@ -8,12 +8,12 @@ namespace weir::snapshot {
 Snapshot::Snapshot() : tables_(std::make_shared<Tables>()) {}
 
 Match Snapshot::match(const Request& request) const {
-  return tables_->router.match(request);
+  return request.entry == Uuid{} ? tables_->router.match(request) : tables_->gateway.match(request);
 }
 
 const model::Entry* Snapshot::entry(const Uuid& id) const {
-  const auto* entry = tables_->entries.find(Nibbles(id));
-  return entry ? entry->get() : nullptr;
+  const auto* entry = tables_->gateway.entries.find(Nibbles(id));
+  return entry ? (*entry)->declared.get() : nullptr;
 }
 
 ssl_ctx_st* Snapshot::tls_context(const Uuid&, std::string_view) const {
@@ -35,7 +35,8 @@ const Backend* Snapshot::find_backend(std::string_view upstream_name) const {
 }
 
 const Route* Snapshot::find_route(const Uuid& id) const {
-  const auto* route = tables_->routes.find(Nibbles(id));
+  if (const auto* route = tables_->routes.find(Nibbles(id))) return &(*route)->route;
+  const auto* route = tables_->gateway.routes.find(Nibbles(id));
   return route ? &(*route)->route : nullptr;
 }
 

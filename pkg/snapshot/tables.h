@@ -11,6 +11,7 @@
 #include <string>
 
 #include "snapshot/compiled_route.h"
+#include "snapshot/gateway_router.h"
 #include "snapshot/plugin_table.h"
 #include "snapshot/radix.h"
 #include "snapshot/router.h"
@@ -19,9 +20,9 @@
 
 namespace weir::snapshot {
 
-// compile() with kinds of plugins that somebody else names: for tests.
+// compile() with plugins that somebody else makes: for tests.
 SnapshotPtr compile_with(const SnapshotPtr& previous, const store::Changes& changes, std::string_view source,
-                         plugin::Services* services, FindKind find_kind,
+                         plugin::Services* services, const PluginMakers&,
                          std::span<const model::GatewayChange> gateway = {});
 
 using RoutePtr = std::shared_ptr<const CompiledRoute>;
@@ -51,6 +52,16 @@ struct NameUse {
   std::uint32_t services = 0;
 };
 
+// What the Gateway API declares. Routes are kept by listener, whether the listener is there or not.
+struct GatewayTables {
+  Radix<EntryPtr> entries;                   // by id
+  Radix<GatewayRouter> routers;              // by entry id, listener id
+  Radix<GatewayRoutePtr> routes;             // by id
+  Radix<GatewayRoutePtr> routes_of_service;  // by service id, route id
+
+  Match match(const Request&) const;
+};
+
 struct Snapshot::Tables {
   Router router;
   Patterns patterns;
@@ -75,7 +86,7 @@ struct Snapshot::Tables {
   // By upstream id, created_at, id.
   Radix<std::shared_ptr<const CompiledTarget>> targets_of_upstream;
 
-  Radix<std::shared_ptr<const model::Entry>> entries;  // by id
+  GatewayTables gateway;
 
   Radix<std::shared_ptr<const Fault>> faults;  // by kind, id, cause
 
