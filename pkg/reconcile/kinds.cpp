@@ -33,6 +33,13 @@ const Kind custom_resource_definition{"apiextensions.k8s.io", "v1", "CustomResou
 
 }  // namespace kinds
 
+// Secrets and ConfigMaps are not among them: they are followed one by one, while a unit refers to them.
+std::vector<Kind> read_kinds() {
+  return {kinds::service,         kinds::endpoint_slice,       kinds::namespace_,          kinds::ingress_class,
+          kinds::reference_grant, kinds::kong_plugin,          kinds::kong_cluster_plugin, kinds::kong_consumer,
+          kinds::kong_ingress,    kinds::kong_upstream_policy, kinds::backend_tls_policy,  kinds::listener_set};
+}
+
 Uuid entity_id(std::string_view kind, const Name& name, std::string_view part) {
   static const auto space = *Uuid::parse("5b0f7c0e-6a43-4f5e-9d0e-6f0c3a1d7e55");
   return Uuid::from_name(space, fmt::format("{}/{}/{}/{}", kind, name.space, name.name, part));
