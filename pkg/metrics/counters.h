@@ -47,6 +47,7 @@ struct Counters {
   Counter requests_malformed, requests_timed_out, client_aborted, upstream_aborted;
   Counter bytes_from_clients, bytes_to_clients;
   Counter edits_refused;                          // of heads, by plugins: not printable, or Weir's own
+  Counter mirrors_answered, mirrors_dropped;      // copies of requests; dropped: given up, or not answered
   Counter tls_handshakes, tls_handshakes_failed;  // done; given up
   // Whole request; until the upstream's head; spent in Weir.
   Histogram request_ms{latency_bounds}, upstream_ms{latency_bounds}, weir_ms{own_latency_bounds};

@@ -170,6 +170,9 @@ void connections(Page& page, Workers workers, const Node& node) {
   page.counter("weir_plugin_edits_refused_total",
                "Edits of heads by plugins that cannot be printed, or are Weir's own.",
                sum(workers, &Counters::edits_refused));
+  page.family("weir_mirrored_requests_total", "Copies of requests by how they ended.", MetricType::Counter);
+  page.value({{"result", "answered"}}, sum(workers, &Counters::mirrors_answered));
+  page.value({{"result", "dropped"}}, sum(workers, &Counters::mirrors_dropped));
 }
 
 void configuration(Page& page, const Node& node) {

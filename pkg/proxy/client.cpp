@@ -26,13 +26,13 @@ std::uint64_t ms(std::chrono::milliseconds d) {
 
 }  // namespace
 
-Client::Client(Context& context, std::string ip, std::uint16_t peer_port, std::uint16_t listen_port, bool tls,
+Client::Client(Context& context, std::shared_ptr<const Entrance> by, std::string ip, std::uint16_t peer_port,
                bool trusted)
-    : ip(std::move(ip)),
+    : entrance(std::move(by)),
+      ip(std::move(ip)),
       peer_port(peer_port),
-      listen_port(listen_port),
       serial(++context.client_serial),
-      tls(tls),
+      tls(entrance->tls),
       trusted(trusted),
       context_(context),
       shaken_(!tls) {
@@ -49,10 +49,27 @@ Client::Client(Context& context, std::string ip, std::uint16_t peer_port, std::u
   }
 }
 
+bool Client::begin() {
+  if (tls) {
+    // A default certificate's own context, where there is one: then its handshakes have nothing to be exchanged.
+    const bool own = entrance->entry.is_nil() && context_.tls_server;
+    if (!net::begin_tls_server(*this, own ? context_.tls_server : net::server_context_without_certificate(), this))
+      return false;
+  }
+  return context_.loop.add(*this, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+}
+
+ssl_ctx_st* Client::choose_certificate(std::string_view name) {
+  sni.assign(name);
+  const auto* snapshot = context_.snapshot();
+  auto* chosen = snapshot ? snapshot->tls_context(entrance->entry, name) : nullptr;
+  return chosen || !entrance->entry.is_nil() ? chosen : context_.tls_server;
+}
+
 void Client::await_request() {
   if (!idle_) context_.counters.connections_idle.add();
   idle_ = true;
-  context_.loop.set_timeout(*this, context_.draining ? drain_first_request_ms : ms(context_.options.keepalive_timeout));
+  context_.loop.set_timeout(*this, leaving() ? drain_first_request_ms : ms(context_.options.keepalive_timeout));
 }
 
 void Client::on_events(std::uint32_t events) {

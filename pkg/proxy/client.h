@@ -3,19 +3,24 @@
 // While an exchange runs, events go to it. An idle connection owns nothing but this object.
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "net/connection.h"
+#include "net/tls.h"
 #include "proxy/context.h"
+#include "proxy/entrance.h"
 
 namespace weir::proxy {
 
 struct Context;
 class Exchange;
 
-class Client : public net::Connection {
+class Client : public net::Connection, private net::CertificateChooser {
  public:
-  Client(Context& context, std::string ip, std::uint16_t peer_port, std::uint16_t listen_port, bool tls, bool trusted);
+  Client(Context& context, std::shared_ptr<const Entrance>, std::string ip, std::uint16_t peer_port, bool trusted);
+  // Before its first event. False: it cannot be served.
+  bool begin();
   void on_events(std::uint32_t events) override;
   void on_timeout() override;
 
@@ -27,19 +32,24 @@ class Client : public net::Connection {
   void exchange_over(Then);
   // Goes away at once. Ends a running exchange first.
   void end(bool clean);
-  // The worker drains: goes away when idle.
+  // The worker drains, or its entrance closes: goes away when idle.
   void drain();
+  bool leaving() const { return context_.draining || entrance->closing; }
 
   Exchange* exchange = nullptr;
   std::uint32_t requests = 0;  // begun on it
+  const std::shared_ptr<const Entrance> entrance;
   const std::string ip;
-  const std::uint16_t peer_port, listen_port;
+  const std::uint16_t peer_port;
   const std::uint64_t serial;  // of this worker's connections
   const bool tls, trusted;
+  std::string sni;  // that the client asked for, in lower case; empty: none, or plain
   BulkHold hold;
   Client *next = nullptr, *previous = nullptr;  // of all clients of the worker
 
  private:
+  ssl_ctx_st* choose_certificate(std::string_view sni) override;
+  std::span<const std::uint8_t> session_scope() const override { return entrance->entry.bytes; }
   bool shake_hands();
   bool read_head();
   void refuse(int status);

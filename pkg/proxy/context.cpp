@@ -40,6 +40,7 @@ Context::Context(const Options& o, net::Resolver& resolver, store::Lookup& looku
       trust(std::move(t)),
       pool(*this),
       backends(*this, resolver),
+      mirrors(*this),
       door(std::make_shared<Door>(loop)),
       cache(
           o.cache, lookup, [door = door](Inbox::Work work) { door->post(std::move(work)); }, cache_counts),

@@ -16,8 +16,10 @@
 #include "net/loop.h"
 #include "proxy/backends.h"
 #include "proxy/body.h"
+#include "proxy/mirror.h"
 #include "proxy/pool.h"
 #include "proxy/trust.h"
+#include "proxy/turns.h"
 #include "proxy/worker.h"
 
 namespace weir::proxy {
@@ -103,6 +105,8 @@ struct Context {
   ssl_ctx_st* tls_client = nullptr;
   Pool pool;
   Backends backends;
+  Mirrors mirrors;
+  ServiceTurns turns;
   store::Cache::Counts cache_counts;
   const std::shared_ptr<Door> door;
   store::Cache cache;

@@ -15,6 +15,10 @@ constexpr std::uint64_t body_rate_min = 240, body_grace_ms = 5000;
 
 }  // namespace
 
+Exchange::~Exchange() {
+  if (deadline_) context_.loop.bury(std::move(deadline_));
+}
+
 // Finds an address and a connection to it, as often as attempts are left. False: answered.
 bool Exchange::connect() {
   for (;;) {
@@ -75,6 +79,10 @@ bool Exchange::attempt(const Candidate& candidate) {
   upstream_->exchange = this;
   ++upstream_->requests;
   state_ = State::connecting;
+  if (route_->backend_timeout.count() > 0) {
+    attempt_deadline_ms_ = context_.loop.now_ms() + ms(route_->backend_timeout);
+    watch_deadline();
+  }
   if (!upstream_->ready) context_.loop.set_timeout(*upstream_, ms(service_->connect_timeout));
   return true;
 }
@@ -131,7 +139,8 @@ bool Exchange::pump_request() {
       std::string().swap(client_->in);
     } else {
       if (!client_->has_input()) break;
-      ssize_t r = client_->receive(buffer, context_.stride(request_body_.left()));
+      ssize_t r =
+          client_->receive(buffer, mirrors_.empty() ? context_.stride(request_body_.left()) : Context::read_bytes);
       if (r < 0 && errno == EAGAIN) break;
       if (r <= 0) {  // cut: the upstream must not take it for complete
         context_.counters.client_aborted.add();
@@ -172,6 +181,7 @@ bool Exchange::forward_request_body(char* bytes, std::size_t size) {
                  : piece.data;
   if (out.empty()) return true;
   replayable_ = false;
+  if (!mirrors_.empty()) copy_to_mirrors(out);
   if (!upstream_->send(out)) {
     write_broken_ = true;
     await_response();
@@ -311,6 +321,66 @@ void Exchange::on_upstream(std::uint32_t events) {
     }
   }
   if (upstream_->has_input()) pump_response();
+}
+
+void Deadline::on_timeout() {
+  exchange_.on_deadline();
+}
+
+// One timer for both, for the one that comes first.
+void Exchange::watch_deadline() {
+  auto first = request_deadline_ms_;
+  if (attempt_deadline_ms_ && (!first || attempt_deadline_ms_ < first)) first = attempt_deadline_ms_;
+  if (!first) {
+    if (deadline_) context_.loop.clear_timeout(*deadline_);
+    return;
+  }
+  if (!deadline_) deadline_ = std::make_unique<Deadline>(*this);
+  const auto now = context_.loop.now_ms();
+  context_.loop.set_timeout(*deadline_, first > now ? first - now : 0);
+}
+
+void Exchange::on_deadline() {
+  const auto now = context_.loop.now_ms();
+  if (request_deadline_ms_ && now >= request_deadline_ms_) return void(expire());
+  if (attempt_deadline_ms_ && now >= attempt_deadline_ms_) {
+    attempt_deadline_ms_ = 0;
+    watch_deadline();
+    if (upstream_) lost(state_ == State::connecting ? Loss::connect_timeout : Loss::read_timeout);
+    return;
+  }
+  watch_deadline();
+}
+
+// The time that the route gives to the whole exchange is over.
+bool Exchange::expire() {
+  if (response_begun_) {
+    context_.counters.upstream_aborted.add();
+    return complete(Client::Then::cut);
+  }
+  if (state_ == State::resolving) std::erase(balancer_->waiting, this);
+  if (state_ == State::deciding) {
+    plugins_->stop_waiting();
+    return answer(504, "upstream request timeout", false);
+  }
+  return answer_later(504, "upstream request timeout");
+}
+
+void Exchange::begin_mirrors() {
+  for (const auto& service : plugins_->mirrors())
+    if (auto* mirror =
+            context_.mirrors.begin(*this, service, request_, host_, preserve_host_, method(), request_body_.done()))
+      mirrors_.push_back(mirror);
+}
+
+void Exchange::copy_to_mirrors(std::string_view body) {
+  // From behind: one that ends takes itself out.
+  for (auto i = mirrors_.size(); i-- > 0;) mirrors_[i]->body(body, request_body_.done());
+  if (request_body_.done()) mirrors_.clear();
+}
+
+void Exchange::mirror_over(Mirror& mirror) {
+  std::erase(mirrors_, &mirror);
 }
 
 void Exchange::on_upstream_timeout() {

@@ -24,13 +24,28 @@
 #include "proxy/client.h"
 #include "proxy/context.h"
 #include "proxy/forward.h"
+#include "proxy/mirror.h"
 #include "proxy/plugin_host.h"
 
 namespace weir::proxy {
 
+class Exchange;
+
+// The timer of a route's timeouts, beside those of the two connections.
+class Deadline final : public net::Handle {
+ public:
+  explicit Deadline(Exchange& exchange) : exchange_(exchange) {}
+  void on_events(std::uint32_t) override {}
+  void on_timeout() override;
+
+ private:
+  Exchange& exchange_;
+};
+
 class Exchange {
  public:
   explicit Exchange(Context& context) : context_(context) {}
+  ~Exchange();
 
   // The context's request_head holds the scanned head; `behind` is what was received behind it, in the same buffer.
   void start(Client&, char* behind, std::size_t bytes);
@@ -41,6 +56,8 @@ class Exchange {
   void on_upstream(std::uint32_t events);
   void on_upstream_timeout();
   void on_names();
+  void on_deadline();
+  void mirror_over(Mirror&);  // it takes no more of the body
 
  private:
   friend class PluginHost;  // runs and sees it
@@ -59,9 +76,12 @@ class Exchange {
   void hold_balancer();
   void forward();
   bool find_balancer();
+  void upstream_path(std::string& out) const;
   void print_upstream_request();
   bool take_first_piece();
   void append_gathered();
+  void begin_mirrors();
+  void copy_to_mirrors(std::string_view body);
 
   // exchange.cpp: its way to an upstream
   bool connect();
@@ -101,6 +121,8 @@ class Exchange {
   void find_head_again();
   bool answer_with(int status, std::string_view type, std::string_view body, std::string_view extra_fields);
   bool complete(Client::Then);
+  void watch_deadline();
+  bool expire();
   void let_go_of_upstream(bool reusable);
   void count(std::uint64_t now_us);
   void log_access(std::uint64_t now_us);
@@ -116,6 +138,7 @@ class Exchange {
   Epoch* epoch_ = nullptr;
   const snapshot::Route* route_ = nullptr;
   const snapshot::Service* service_ = nullptr;
+  snapshot::Slot service_slot_ = snapshot::no_slot;  // the route's, or the one of its services whose turn it was
   Balancer* balancer_ = nullptr;
   PluginHost* plugins_ = nullptr;  // null: there are none for this request
   State state_ = State::resolving;
@@ -135,6 +158,7 @@ class Exchange {
   Body request_body_, response_body_;
   BulkHold upstream_hold_;
   std::vector<const Endpoint*> tried_;
+  std::vector<Mirror*> mirrors_;  // that still take of the body
   std::uint32_t attempts_left_ = 0;
   std::size_t interims_ = 0;
   int status_ = 0, upstream_status_ = 0;
@@ -153,6 +177,9 @@ class Exchange {
 
   std::uint64_t started_us_ = 0, sent_us_ = 0, answered_us_ = 0, ended_us_ = 0;
   std::uint64_t tunnel_idle_ms_ = 0;
+  // Of a Gateway API route, on the loop's clock: of the whole exchange, of this attempt. 0: none.
+  std::uint64_t request_deadline_ms_ = 0, attempt_deadline_ms_ = 0;
+  std::unique_ptr<Deadline> deadline_;  // null until a route had one
   std::uint64_t body_watched_ms_ = 0, body_watched_bytes_ = 0;
   std::uint64_t response_bytes_ = 0, sent_bytes_ = 0;  // of the body; of all to the client
   std::uint64_t body_max_ = 0;                         // of the request

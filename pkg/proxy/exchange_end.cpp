@@ -149,6 +149,15 @@ bool Exchange::complete(Client::Then then) {
   if (upstream_)
     let_go_of_upstream(upstream_keep_alive_ && request_body_.done() && response_body_.done() && !write_broken_ &&
                        request_sent_ == request_.size() && state_ == State::responding);
+  while (!mirrors_.empty()) {
+    auto* mirror = mirrors_.back();
+    mirrors_.pop_back();
+    mirror->abandon();
+  }
+  if (request_deadline_ms_ || attempt_deadline_ms_) {
+    request_deadline_ms_ = attempt_deadline_ms_ = 0;
+    watch_deadline();
+  }
   if (balancer_) {
     if (state_ == State::resolving) std::erase(balancer_->waiting, this);
     context_.backends.release(*balancer_);

@@ -97,7 +97,7 @@ bool Exchange::start_response(char* behind, std::size_t bytes) {
   upstream_keep_alive_ = head.keep_alive;
   // An answer before the end of the request: what the client still sends would have to be read to the end before the
   // next request, however long it is. RFC 9112 section 9.3 lets the connection end instead.
-  if (!request_body_.done() || context_.draining) keep_alive_ = false;
+  if (!request_body_.done() || client_->leaving()) keep_alive_ = false;
   state_ = State::responding;
   const bool asked_head = method() == "HEAD";  // a plugin may have made it another method than the client's
   if (asked_head && !head_only_) plugins_->without_body(head);
@@ -239,6 +239,8 @@ bool Exchange::begin_tunnel(char* behind, std::size_t bytes) {
   if (plugins_) plugins_->note_printed({out, end});
   response_begun_ = true;
   answered_us_ = net::Loop::clock_us();
+  request_deadline_ms_ = attempt_deadline_ms_ = 0;  // they are of requests and responses
+  if (deadline_) watch_deadline();
   tunnel_idle_ms_ = std::min(ms(service_->read_timeout), ms(service_->write_timeout));
   state_ = State::tunnel;
   std::string().swap(upstream_->in);

@@ -3,7 +3,6 @@
 
 #include "base/text.h"
 #include "http/uri.h"
-#include "net/tls.h"
 #include "proxy/errors.h"
 #include "proxy/exchange.h"
 
@@ -71,6 +70,7 @@ void Exchange::reset(Client& client) {
   upstream_ = nullptr;
   route_ = nullptr;
   service_ = nullptr;
+  service_slot_ = snapshot::no_slot;
   balancer_ = nullptr;
   plugins_ = nullptr;
   request_.clear();
@@ -80,7 +80,7 @@ void Exchange::reset(Client& client) {
   status_ = upstream_status_ = 0;
   head_only_ = head.method == "HEAD";
   http10_ = head.minor == 0;
-  keep_alive_ = head.keep_alive && !context_.draining && client.requests < context_.options.keepalive_requests;
+  keep_alive_ = head.keep_alive && !client.leaving() && client.requests < context_.options.keepalive_requests;
   idempotent_ = is_idempotent(head.method);
   expects_continue_ = head.expect_continue && !http10_;
   te_trailers_ = head.te_trailers;
@@ -132,7 +132,9 @@ void Exchange::route() {
 void Exchange::forward() {
   if (!find_balancer()) return;
   print_upstream_request();
-  if (take_first_piece()) connect();
+  if (!take_first_piece()) return;
+  if (plugins_ && !plugins_->mirrors().empty()) begin_mirrors();
+  connect();
 }
 
 // Reads host and path as the router compares them. False: malformed.
@@ -158,7 +160,9 @@ bool Exchange::choose() {
   request.port = host_port_;
   request.path = path_;
   request.tls = client_->tls;
-  request.sni = client_->tls ? net::server_name(*client_) : "";
+  request.query = plugins_ ? plugins_->raw_query() : head.query;
+  request.sni = client_->sni;
+  request.entry = client_->entrance->entry;
   request.headers = &head;
   request.any_header = &any_header;
   if (plugins_ && plugins_->edits_request()) {
@@ -166,9 +170,18 @@ bool Exchange::choose() {
     request.any_header = &any_edited_header;
   }
   const auto match = epoch_ ? epoch_->snapshot->match(request) : snapshot::Match{};
+  if (match.misdirected) return answer(421, "Misdirected Request", true);
   if (!match.route) return answer(404, "no Route matched with those values", true);
   route_ = match.route;
   prefix_bytes_ = match.prefix_bytes;
+  service_slot_ = route_->service;
+  if (route_->gateway) {
+    service_slot_ = context_.turns.pick(*route_, epoch_->snapshot->revision(), context_.random.next());
+    if (route_->request_timeout.count() > 0) {
+      request_deadline_ms_ = context_.loop.now_ms() + ms(route_->request_timeout);
+      watch_deadline();
+    }
+  }
   const auto* chain = epoch_->snapshot->chain(route_);
   if (chain && !plugins_) plugins_ = context_.new_plugins(*this);
   if (plugins_) plugins_->use(chain, match.regex);
@@ -188,8 +201,8 @@ bool Exchange::allows_scheme() {
 }
 
 const snapshot::Service* Exchange::service_of_route() const {
-  if (!route_ || route_->service == snapshot::no_slot) return nullptr;
-  return epoch_->snapshot->service(route_->service);
+  if (!route_ || service_slot_ == snapshot::no_slot) return nullptr;
+  return epoch_->snapshot->service(service_slot_);
 }
 
 // While the snapshot that it began with is the worker's: later its slots may stand for something else.
@@ -202,27 +215,41 @@ void Exchange::hold_balancer() {
 
 bool Exchange::find_balancer() {
   hold_balancer();
-  if (!service_) return answer(503, "no Service found with those values", true);
+  if (!service_) {
+    return route_->gateway ? answer(500, "the route has no backend for this request", true)
+                           : answer(503, "no Service found with those values", true);
+  }
   if (!balancer_) return answer(503, "failure to get a peer from the ring-balancer", true);
   attempts_left_ = static_cast<std::uint32_t>(std::min<std::size_t>(service_->retries, Context::attempts_max));
   return true;
 }
 
+// Replaces `out`. A route of the Gateway API has its path rewritten by filters only.
+void Exchange::upstream_path(std::string& out) const {
+  const auto& service = *service_of_route();
+  if (!route_->gateway) return snapshot::upstream_path(*route_, service, path_, prefix_bytes_, out);
+  out.clear();
+  std::string_view base = service.path;
+  if (base.ends_with('/')) base.remove_suffix(1);
+  http::escape_path(base, out);
+  http::escape_path(path_, out);
+}
+
 void Exchange::print_upstream_request() {
   auto& head = context_.request_head;
   context_.upstream_path.clear();
-  snapshot::upstream_path(*route_, *service_, path_, prefix_bytes_, context_.upstream_path);
-  preserve_host_ = route_->preserve_host && !head.authority.empty();
+  upstream_path(context_.upstream_path);
+  preserve_host_ = (route_->preserve_host || route_->gateway) && !head.authority.empty();
   RequestPlan p;
   p.path = context_.upstream_path;
   p.host = preserve_host_ ? head.authority : "";  // else the address brings it
   p.original_path = head.path;
   // The matched prefix, when it was taken off and is not all there is.
-  if (route_->strip_path && prefix_bytes_ > 1) p.prefix = path_.substr(0, prefix_bytes_);
+  if (route_->strip_path && !route_->gateway && prefix_bytes_ > 1) p.prefix = path_.substr(0, prefix_bytes_);
   p.client_ip = client_->ip;
   p.forwarded_proto = client_->tls ? "https" : "http";
   p.forwarded_host = host_name_;
-  p.forwarded_port = client_->listen_port;
+  p.forwarded_port = client_->entrance->port;
   p.trusted = client_->trusted;
   if (context_.options.request_id_upstream) p.request_id = id();
   if (upgrade_asked_) p.upgrade = head.upgrade_protocol;

@@ -59,7 +59,7 @@ std::string_view PluginHost::host() const {
 }
 
 std::uint16_t PluginHost::port() const {
-  return x_->client_->listen_port;
+  return x_->client_->entrance->port;
 }
 
 std::string_view PluginHost::path() const {
@@ -193,9 +193,9 @@ void PluginHost::set_method(std::string_view method) {
 void PluginHost::set_upstream_path(std::string_view path) {
   const bool possible = path.starts_with('/') && path.size() <= context_.options.limits.line_bytes;
   if (possible) {
-    std::string escaped;
-    http::escape_path(path, escaped);
-    upstream_path_.swap(escaped);
+    escaped_path_.clear();  // `path` may be a view of what is replaced
+    http::escape_path(path, escaped_path_);
+    upstream_path_.swap(escaped_path_);
     path_set_ = path_known_ = true;
   }
   refuse_unless(possible);
@@ -204,9 +204,14 @@ void PluginHost::set_upstream_path(std::string_view path) {
 std::string_view PluginHost::upstream_path() const {
   if (path_known_) return upstream_path_;
   if (!x_->route_ || !x_->service_of_route()) return head().path;
-  snapshot::upstream_path(*x_->route_, *x_->service_of_route(), x_->path_, x_->prefix_bytes_, upstream_path_);
+  x_->upstream_path(upstream_path_);
   path_known_ = true;
   return upstream_path_;
+}
+
+void PluginHost::mirror(const Uuid& service, std::uint32_t numerator, std::uint32_t denominator) {
+  if (x_->upgrade_asked_ || !x_->route_) return;  // of a tunnel there is no copy
+  if (context_.mirrors.is_due(x_->route_->origin.id, service, numerator, denominator)) mirrors_.push_back(service);
 }
 
 void PluginHost::set_raw_query(std::string_view query) {

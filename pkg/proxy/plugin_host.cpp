@@ -40,6 +40,7 @@ void PluginHost::clear() {
   query_.clear();
   upstream_host_.clear();
   client_ip_.clear();
+  mirrors_.clear();
   query_set_ = path_set_ = path_known_ = replaced_ = false;
   body_state_ = BodyState::unread;
   empty(request_body_);
@@ -245,9 +246,13 @@ void PluginHost::on_client_input() {
   }
 }
 
-void PluginHost::on_client_timeout() {
+void PluginHost::stop_waiting() {
   suspended_ = false;
   restore();
+}
+
+void PluginHost::on_client_timeout() {
+  stop_waiting();
   if (body_wanted_) context_.counters.requests_timed_out.add();
   x_->answer_later(body_wanted_ ? 408 : 500);
 }

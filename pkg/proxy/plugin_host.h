@@ -38,6 +38,7 @@ class PluginHost final : public plugin::Exchange {
   // While it waits.
   void on_client_input();
   void on_client_timeout();
+  void stop_waiting();  // what it asked for is of no more use; its request's head is there again
   void set_wait_timeout();
 
   // The request's head as the client sent it, when it is no longer where it was received.
@@ -55,6 +56,7 @@ class PluginHost final : public plugin::Exchange {
   bool has_gathered() const { return body_state_ != BodyState::unread; }
   const std::string& gathered() const { return request_body_; }
   bool limits_body() const { return limit_status_ != 0; }
+  const std::vector<Uuid>& mirrors() const { return mirrors_; }  // services that get a copy
   int limit_status() const { return limit_status_; }
   std::string_view limit_message() const { return limit_message_; }
 
@@ -205,6 +207,8 @@ class PluginHost final : public plugin::Exchange {
   bool head_live_ = false;   // the context's request_head is this one's
   FieldEdits request_edits_{64 * 1024};
   std::string method_, query_, upstream_host_;
+  std::vector<Uuid> mirrors_;
+  std::string escaped_path_;
   mutable std::string upstream_path_, host_, client_ip_, capture_path_, normal_path_;
   bool query_set_ = false, path_set_ = false;
   mutable bool path_known_ = false;

@@ -10,11 +10,13 @@
 #include "net/tls.h"
 #include "proxy/context.h"
 #include "proxy/exchange.h"
+#include "proxy/mirror.h"
 
 namespace weir::proxy {
 
 void Upstream::on_events(std::uint32_t events) {
   if (exchange) return exchange->on_upstream(events);
+  if (mirror) return mirror->on_upstream(events);
   note(events);
   if (!quiet()) context_.pool.close(*this);  // nobody asked: a late answer, or it hung up
 }
@@ -28,6 +30,7 @@ bool Upstream::quiet() {
 
 void Upstream::on_timeout() {
   if (exchange) return exchange->on_upstream_timeout();
+  if (mirror) return mirror->on_timeout();
   context_.pool.close(*this);
 }
 
@@ -110,6 +113,7 @@ bool Pool::proceed(Upstream& u) {
 void Pool::keep(Upstream& u) {
   const auto& options = context_.options;
   u.exchange = nullptr;
+  u.mirror = nullptr;
   if (context_.draining || u.endpoint().users == 0 || u.requests >= options.upstream_keepalive_max_requests ||
       u.endpoint().idle.size() >= options.upstream_keepalive_pool_size || u.ended() || !u.writable() || !u.quiet())
     return close(u);
@@ -122,6 +126,7 @@ void Pool::close(Upstream& u) {
   Endpoint& endpoint = u.endpoint();
   if (std::erase(endpoint.idle, &u)) context_.counters.upstream_connections_idle.sub();
   u.exchange = nullptr;
+  u.mirror = nullptr;
   u.close(u.ready);
   context_.counters.upstream_connections_active.sub();
   context_.loop.bury(std::unique_ptr<net::Handle>(&u));

@@ -15,6 +15,7 @@ namespace weir::proxy {
 
 struct Context;
 class Exchange;
+class Mirror;
 class Upstream;
 
 struct Endpoint {
@@ -37,10 +38,11 @@ class Upstream : public net::Connection {
   bool quiet();          // nothing came that nobody asked for
   bool is_open() const;  // asks the kernel whether the upstream has closed it, of which no event came yet
 
-  Exchange* exchange = nullptr;  // null: idle
-  std::uint32_t requests = 0;    // begun on it
-  bool connected = false;        // TCP
-  bool ready = false;            // TCP and TLS
+  Exchange* exchange = nullptr;  // both null: idle
+  Mirror* mirror = nullptr;
+  std::uint32_t requests = 0;  // begun on it
+  bool connected = false;      // TCP
+  bool ready = false;          // TCP and TLS
 
  private:
   Context& context_;

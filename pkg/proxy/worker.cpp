@@ -10,9 +10,9 @@
 
 #include "base/log.h"
 #include "net/listener.h"
-#include "net/tls.h"
 #include "proxy/client.h"
 #include "proxy/context.h"
+#include "proxy/entrance.h"
 #include "proxy/exchange.h"
 
 namespace weir::proxy {
@@ -25,18 +25,33 @@ constexpr std::uint64_t accept_pause_ms = 256;
 // While draining: how long handshakes that have begun may take to end in the accept queue.
 constexpr std::uint64_t drain_handshakes_ms = 500;
 
+// A socket on its way to the worker: closed when the worker ends before it takes it.
+class Socket {
+ public:
+  explicit Socket(int fd) : fd_(fd) {}
+  Socket(Socket&& other) noexcept : fd_(other.take()) {}
+  ~Socket() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  int take() { return std::exchange(fd_, -1); }
+
+ private:
+  int fd_;
+};
+
 class Listener : public net::Handle {
  public:
-  Listener(Context& context, int listening, bool tls)
-      : context_(context), tls_(tls), port_(net::local_port(listening)) {
+  Listener(Context& context, int listening, const Listen& listen)
+      : context_(context), port_(net::local_port(listening)), entrance_(std::make_shared<Entrance>()) {
     fd = listening;
+    *entrance_ = {.entry = listen.entry, .port = listen.public_port ? listen.public_port : port_, .tls = listen.tls};
     ++context_.listener_count;
   }
   ~Listener() override { close(); }
 
   void on_events(std::uint32_t) override { accept(accept_batch); }
   void on_timeout() override {
-    if (context_.draining) {
+    if (context_.draining || entrance_->closing) {
       finish();
       context_.check_drained();
     } else {
@@ -51,6 +66,7 @@ class Listener : public net::Handle {
   // answer: taken first.
   void drain() {
     if (fd < 0) return;
+    entrance_->closing = true;
     if (!net::drop_new_connections(fd)) return finish();
     accept(accept_all);
     context_.loop.set_timeout(*this, drain_handshakes_ms);
@@ -61,6 +77,7 @@ class Listener : public net::Handle {
     --context_.listener_count;
   }
   std::uint16_t port() const { return port_; }
+  bool belongs_to(const Uuid& entry) const { return entrance_->entry == entry; }
 
  private:
   static constexpr int accept_all = 1 << 20;
@@ -89,7 +106,7 @@ class Listener : public net::Handle {
   }
 
   void adopt(int socket, const net::Address& address) {
-    if (context_.client_count >= context_.options.connections_max || (tls_ && !context_.tls_server)) {
+    if (context_.client_count >= context_.options.connections_max) {
       ::close(socket);
       context_.counters.connections_refused.add();
       return;
@@ -97,16 +114,14 @@ class Listener : public net::Handle {
     net::set_nodelay(socket);
     auto ip = address.ip();
     const bool trusted = context_.trust.holds(ip);
-    auto* client = new Client(context_, std::move(ip), address.port(), port_, tls_, trusted);
+    auto* client = new Client(context_, entrance_, std::move(ip), address.port(), trusted);
     client->fd = socket;
-    if ((tls_ && !net::begin_tls_server(*client, context_.tls_server)) ||
-        !context_.loop.add(*client, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET))
-      client->end(false);
+    if (!client->begin()) client->end(false);
   }
 
   Context& context_;
-  const bool tls_;
   const std::uint16_t port_;
+  const std::shared_ptr<Entrance> entrance_;
 };
 
 class EpollWorker final : public Worker {
@@ -128,6 +143,7 @@ class EpollWorker final : public Worker {
       }
       listeners_.clear();
       while (context_.clients) context_.clients->end(true);
+      context_.mirrors.end_all();
       context_.pool.close_idle();
       context_.old_epochs.clear();
       context_.epoch.reset();
@@ -139,7 +155,7 @@ class EpollWorker final : public Worker {
   Result<> listen(const Listen& listen) {
     auto fd = net::listen_on(listen.ip, listen.port, listen.backlog, listen.reuseport);
     if (!fd) return std::unexpected(fd.error());
-    listeners_.push_back(std::make_unique<Listener>(context_, *fd, listen.tls));
+    listeners_.push_back(std::make_unique<Listener>(context_, *fd, listen));
     ports_.push_back(listeners_.back()->port());
     return {};
   }
@@ -164,6 +180,27 @@ class EpollWorker final : public Worker {
 
   void replace_tls(ssl_ctx_st* tls) override {
     context_.loop.post([this, tls] { context_.tls_server = tls; });
+  }
+
+  void open(const Listen& listen, int fd) override {
+    context_.loop.post([this, listen, socket = Socket(fd)]() mutable {
+      if (context_.draining) return;
+      bury_closed();
+      listeners_.push_back(std::make_unique<Listener>(context_, socket.take(), listen));
+      if (context_.epoch) listeners_.back()->open();
+    });
+  }
+
+  void close(const Uuid& entry) override {
+    context_.loop.post([this, entry] {
+      for (auto& listener : listeners_)
+        if (listener->belongs_to(entry)) listener->drain();
+      for (Client *client = context_.clients, *next; client; client = next) {
+        next = client->next;
+        if (client->entrance->closing) client->drain();
+      }
+      bury_closed();
+    });
   }
 
   void drain(std::function<void()> drained) override {
@@ -196,16 +233,23 @@ class EpollWorker final : public Worker {
   std::uint16_t port(std::size_t listen) const override { return ports_.at(listen); }
 
  private:
+  void bury_closed() {
+    for (auto& listener : listeners_)
+      if (listener->fd < 0) context_.loop.bury(std::move(listener));
+    std::erase(listeners_, nullptr);
+  }
+
   // Exchanges in flight keep the epoch they began with.
   void adopt(snapshot::SnapshotPtr snapshot) {
     auto next = std::make_unique<Epoch>(Epoch{std::move(snapshot), 0});
     const bool first = !context_.epoch;
     auto old = std::exchange(context_.epoch, std::move(next));
     context_.backends.adopt(*context_.epoch->snapshot, old ? old->snapshot->revision() : 0);
+    context_.turns.adopt(*context_.epoch->snapshot);
     if (old && old->exchanges > 0) context_.old_epochs.push_back(std::move(old));
     // Before the first snapshot connections wait in the queue: nobody gets a 404 for being early.
     if (first && !context_.draining)
-      for (auto& listener : listeners_) listener->open();
+      for (auto& listener : listeners_) listener->open();  // those that close meanwhile too: their queue is promised
   }
 
   Context context_;
