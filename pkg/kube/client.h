@@ -31,6 +31,7 @@ struct Access {
     std::map<std::string, std::string> env;
   };
   std::optional<Exec> exec;
+  std::string proxy_url;     // of the cluster; empty: none, whatever the environment says
   std::string as_namespace;  // of the context, or of the service account; may be empty
 };
 
@@ -57,13 +58,18 @@ class Client {
     std::chrono::milliseconds timeout{15'000};  // of a request; watches have none but that of silence (90 s)
     std::string user_agent = "weir";
     std::string thread_name = "kube";
+    std::chrono::milliseconds silence{90'000};  // of a stream; the API server sends bookmarks once a minute
   };
   static Result<std::unique_ptr<Client>> start(Access, Options);
-  virtual ~Client() = default;  // gives up what is on its way, ends the thread
+  // Runs what was posted, gives up what is on its way without a word (but requests that write get 0.8 s), ends the
+  // thread. Whatever uses the client has to be gone by then; what is of the kube thread goes there, by post().
+  virtual ~Client() = default;
 
   virtual void post(Work) = 0;  // any thread
   // The others: kube thread only.
   virtual void after(std::chrono::milliseconds, Work) = 0;
+  // Once nothing more of what has arrived is waiting to be handed over; a few milliseconds late at most.
+  virtual void when_quiet(Work work) { post(std::move(work)); }
   // path with query: "/api/v1/namespaces/default/secrets/x". content_type: for a body.
   virtual void request(std::string method, std::string path, std::string body, std::string content_type, Done) = 0;
   // A stream of lines (a watch). line: each one, without its end. done: when it ended, with the status.

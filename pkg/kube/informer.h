@@ -52,6 +52,7 @@ class Informers {
     std::string space;           // only this namespace; empty: all
     std::string label_selector;  // ""
     std::string field_selector;
+    bool operator==(const Options&) const = default;
   };
   // An object came, changed or went. Called for each; idle() follows when nothing more is waiting to be read, so that a
   // burst can be handled at once. On a relist: changed() for what differs only.
