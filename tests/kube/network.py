@@ -9,6 +9,7 @@ import os
 
 CLONE_NEWNET = 0x40000000
 libc = ctypes.CDLL(None, use_errno=True)
+ORIGINAL = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
 
 def enter(fd):
@@ -30,3 +31,8 @@ def inside(path):
     finally:
         enter(before)
         os.close(before)
+
+
+def outside():
+    """The network in which this process began."""
+    return inside(f"/proc/self/fd/{ORIGINAL}")
