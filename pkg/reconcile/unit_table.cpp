@@ -190,7 +190,7 @@ Unit* UnitTable::next_marked() {
 
 // --- translating ---
 
-Turn UnitTable::turn(std::size_t most) {
+Turn UnitTable::turn(std::size_t most, Hold hold) {
   Turn out;
   oldest_ = Instant::max();
   for (std::size_t i = 0; i < most; ++i) {
@@ -200,11 +200,12 @@ Turn UnitTable::turn(std::size_t most) {
   }
   // What these need of Services comes with them.
   while (!endpoints_.empty()) translate(*next_marked(), out);
-  if (!changes_.empty() || !gateway_changes_.empty() || complete_) {
+  const bool held = hold == Hold::yes;
+  if (!held && (!changes_.empty() || !gateway_changes_.empty() || complete_)) {
     out.batch = batch();
     out.oldest_event = oldest_;
   }
-  for (auto& unit : out.units) unit.number = number_;
+  for (auto& unit : out.units) unit.number = held ? number_ + 1 : number_;
   return out;
 }
 

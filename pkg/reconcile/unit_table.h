@@ -75,7 +75,9 @@ class UnitTable {
   // Whether units wait for the first answer about an object that they refer to.
   std::size_t waiting() const { return waiting_; }
   // Translates at most `most` marked units, those first whose own object changed.
-  Turn turn(std::size_t most);
+  // Hold: what differs is kept for the next turn.
+  enum class Hold : bool { no, yes };
+  Turn turn(std::size_t most, Hold = Hold::no);
 
   // The next batch that turn() makes is the first one, and is made even if it is empty.
   void complete_next() { complete_ = true; }
