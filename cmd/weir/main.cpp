@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "cmd/weir/completion.h"
+#include "cmd/weir/crds.h"
 #include "cmd/weir/migrations.h"
 #include "gateway/gateway.h"
 #include "gateway/process.h"
@@ -232,6 +233,13 @@ int main(int argc, char** argv) {
   auto* migrations_command = app.add_subcommand("migrations", "manage the tables of a PostgreSQL database");
   migrations_command->require_subcommand(1);
   add_migrations(*migrations_command, arguments, how, code);
+
+  std::string directory;
+  auto* crds_command = app.add_subcommand("crds", "print the CustomResourceDefinitions of Weir's kinds as YAML");
+  crds_command->add_option("--directory", directory, "write one file for each kind there instead");
+  crds_command->callback([&] {
+    if (auto printed = weir::cmd::crds(directory, std::cout); !printed) code = give_up(printed.error().message, failed);
+  });
 
   std::string shell;
   auto* completion_command = app.add_subcommand("completion", "print a completion script: bash, zsh or fish");
