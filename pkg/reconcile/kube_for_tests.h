@@ -1,5 +1,6 @@
 // An API server's objects in memory, as informers show them, for tests of what is built on these.
 #pragma once
+#include <deque>
 #include <map>
 #include <set>
 #include <string>
@@ -29,7 +30,9 @@ class FakeInformers final : public kube::Informers {
   const std::multiset<std::pair<std::string, Name>>& followed() const { return followed_; }
   bool is_synced = true;
 
-  void watch(const Kind&, Options) override {}
+  std::set<std::string> watched;  // by "plural.group"
+
+  void watch(const Kind& kind, Options) override { watched.insert(key(kind)); }
   bool synced() const override { return is_synced; }
   void watch_object(const Kind& kind, const Name& name) override { followed_.insert({key(kind), name}); }
   void forget_object(const Kind& kind, const Name& name) override {
@@ -68,6 +71,56 @@ class FakeInformers final : public kube::Informers {
   std::multiset<std::pair<std::string, Name>> followed_;
   std::set<std::pair<std::string, Name>> answered_;
   std::uint64_t revision_ = 100;
+};
+
+// A client without a thread or a server: what was posted, asked for or put off waits until the test lets it happen.
+class FakeClient final : public kube::Client {
+ public:
+  struct Sent {
+    std::string method, path, body, content_type;
+    Done done;
+    Object json() const { return boost::json::parse(body).as_object(); }
+  };
+  std::deque<Sent> sent;  // not answered yet
+  std::vector<std::pair<std::chrono::milliseconds, Work>> later;
+  std::deque<Work> posted;
+
+  void post(Work work) override { posted.push_back(std::move(work)); }
+  void after(std::chrono::milliseconds pause, Work work) override { later.emplace_back(pause, std::move(work)); }
+  void request(std::string method, std::string path, std::string body, std::string content_type, Done done) override {
+    sent.push_back({std::move(method), std::move(path), std::move(body), std::move(content_type), std::move(done)});
+  }
+  std::unique_ptr<Stream> stream(std::string, std::function<void(std::string_view)>, Done) override { return nullptr; }
+  const std::string& default_namespace() const override { return space_; }
+
+  // Answers the oldest request.
+  void answer(int status, std::string body = "{}") {
+    auto request = std::move(sent.front());
+    sent.pop_front();
+    kube::Answer answer;
+    answer.status = status;
+    answer.body = std::move(body);
+    request.done(std::move(answer));
+  }
+  void cut() {
+    auto request = std::move(sent.front());
+    sent.pop_front();
+    request.done(fail("connection refused"));
+  }
+  void run_posted() {
+    while (!posted.empty()) {
+      auto work = std::move(posted.front());
+      posted.pop_front();
+      work();
+    }
+  }
+  // All pauses end.
+  void run_later() {
+    for (auto& [pause, work] : std::exchange(later, {})) work();
+  }
+
+ private:
+  std::string space_ = "default";
 };
 
 }  // namespace weir::reconcile
