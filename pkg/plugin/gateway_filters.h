@@ -10,8 +10,8 @@
 
 namespace weir::plugin {
 
-// "gateway-filters". Runs before every plugin: what a route says of itself (a redirect, an answer to a preflight, which
-// brings no credentials) comes before what guards it.
+// "gateway-filters". Runs before every plugin but correlation-id: what a route says of itself (a redirect, an answer to
+// a preflight, which brings no credentials) comes before what guards it.
 const Kind& gateway_filters();
 
 // Null: the route has none.

@@ -101,7 +101,7 @@ class PluginGate : public Gate {
     for (const auto* kind : scripted_kinds()) schemas.push_back({kind->name, &kind->config(), true, kind->priority});
     model::install_plugin_schemas(std::move(schemas));
     services = &services_;
-    find_kind = find_scripted;
+    makers.find_kind = find_scripted;
   }
   ~PluginGate() { worker.reset(); }  // before what plugins use
 

@@ -19,6 +19,7 @@
 #include "base/text.h"
 #include "net/listener.h"
 #include "net/resolver.h"
+#include "plugin/gateway_filters.h"
 #include "proxy/worker.h"
 #include "snapshot/tables.h"
 #include "snapshot/test_support.h"
@@ -255,9 +256,8 @@ class Gate {
     worker = std::move(*started);
   }
 
-  void publish(const store::Changes& changes) {
-    snapshot_ = services ? snapshot::compile_with(snapshot_, changes, "test", services, find_kind)
-                         : compile_all(changes, snapshot_);
+  void publish(const store::Changes& changes, const std::vector<model::GatewayChange>& gateway = {}) {
+    snapshot_ = snapshot::compile_with(snapshot_, changes, "test", services, makers, gateway);
     for (const auto& fault : snapshot_->faults()) ADD_FAILURE() << fault.message;
     std::promise<void> adopted;
     worker->publish(snapshot_, [&] { adopted.set_value(); });
@@ -280,7 +280,7 @@ class Gate {
   FakeLookup lookup;
   std::unique_ptr<Worker> worker;
   plugin::Services* services = nullptr;  // null: plugins are left out
-  snapshot::FindKind find_kind = plugin::find_kind;
+  snapshot::PluginMakers makers{plugin::find_kind, &plugin::gateway_filters(), plugin::make_gateway_filters};
 
  private:
   snapshot::SnapshotPtr snapshot_;

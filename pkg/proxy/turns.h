@@ -18,6 +18,7 @@ class ServiceTurns {
   snapshot::Slot pick(const snapshot::Route&, std::uint64_t revision, std::uint64_t random);
   // Forgets routes that are gone, now and then.
   void adopt(const snapshot::Snapshot&);
+  std::size_t size() const { return turns_.size(); }
 
  private:
   struct Turn {

@@ -29,7 +29,7 @@ struct Listen {
   bool tls = false;
   int backlog = 16384;
   bool reuseport = true;
-  Uuid entry;                     // of a Gateway (snapshot::Request::entry); nil: proxy_listen
+  Uuid entry = {};                // of a Gateway (snapshot::Request::entry); nil: proxy_listen
   std::uint16_t public_port = 0;  // that clients know (X-Forwarded-Port); 0: `port`
 };
 
