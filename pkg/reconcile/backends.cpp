@@ -107,7 +107,8 @@ Output translate_backend(const Backend& backend, View& view) {
   out.by = std::make_shared<const model::DeclaredBy>(model::DeclaredBy{"Service", backend.service.text(), 0});
   const auto service = view.get(kinds::service, backend.service);
   const auto name = upstream_name(backend);
-  const double created = service ? static_cast<double>(fields::created_at(*service)) : 0;
+  // 0 is no valid time of an entity.
+  const auto created = static_cast<double>(std::max<std::int64_t>(service ? fields::created_at(*service) : 0, 1));
   const auto port = backend.port ? std::to_string(backend.port) : backend.port_name;
   const auto id = entity_id("Upstream", backend.service, port);
 
