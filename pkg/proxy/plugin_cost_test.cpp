@@ -2,6 +2,7 @@
 #include <cstdlib>
 #include <new>
 
+#include "proxy/gateway_test_support.h"
 #include "proxy/plugin_test_support.h"
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
@@ -65,6 +66,24 @@ std::uint64_t allocations_of(Gate& gate, Origin& origin, const std::string& requ
   return spent;
 }
 
+// The same where upstreams answer by themselves.
+std::uint64_t allocations_of(Gate& gate, std::uint16_t port, const std::string& request) {
+  auto client = Socket::connect(port);
+  const auto ask = [&] {
+    client.send(request);
+    EXPECT_EQ(read_reply(client).status, 200);
+  };
+  const auto now = [&] {
+    std::promise<std::uint64_t> count;
+    gate.worker->peek("", [&](const auto&) { count.set_value(allocations); });
+    return count.get_future().get();
+  };
+  for (int i = 0; i < 200; i++) ask();
+  const auto before = now();
+  for (int i = 0; i < 200; i++) ask();
+  return now() - before;
+}
+
 constexpr std::uint64_t of_asking = 10;  // the test's own question
 
 TEST(Cost, of_a_request_without_plugins_is_no_allocation) {
@@ -72,6 +91,21 @@ TEST(Cost, of_a_request_without_plugins_is_no_allocation) {
   Origin origin;
   gate.serve({origin.target()});
   EXPECT_LE(allocations_of(gate, origin, get), of_asking);
+}
+
+TEST(Cost, of_a_gateway_route_with_weights_timeouts_and_filters_is_no_allocation) {
+  GatewayGate gate;
+  Answerer one, two;
+  model::Filters filters;
+  filters.rewrite =
+      model::Rewrite{"inner.test.with.a.long.name", {model::PathModifier::Kind::prefix, "/a/long/prefix"}};
+  filters.request.set = {{"X-A-Header-With-Some-Length", "and a value that is longer than others"}};
+  filters.response.add = {{"X-A-Header-With-Some-Length", "and a value that is longer than others"}};
+  auto route = with_filters(route_to({{1, 70}, {2, 30}}), filters);
+  route.path = "/old";
+  route.request_timeout = route.backend_timeout = std::chrono::seconds(10);
+  gate.serve({gate.backend(1, one.port()), gate.backend(2, two.port())}, route);
+  EXPECT_LE(allocations_of(gate, gate.open(), "GET /old/and/some/more HTTP/1.1\r\nHost: a.test\r\n\r\n"), of_asking);
 }
 
 TEST(Cost, of_plugins_that_edit_and_log_is_no_allocation) {

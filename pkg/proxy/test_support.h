@@ -137,6 +137,7 @@ class Origin {
   ~Origin() { close(); }
   std::uint16_t port() const { return port_; }
   std::string target() const { return "127.0.0.1:" + std::to_string(port_); }
+  int fd() const { return fd_; }
   bool asked(int ms = 0) {
     pollfd p{fd_, POLLIN, 0};
     return ::poll(&p, 1, ms) > 0;
