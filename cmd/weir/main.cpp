@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "cmd/weir/completion.h"
 #include "cmd/weir/crds.h"
+#include "cmd/weir/inject.h"
 #include "cmd/weir/migrations.h"
 #include "gateway/gateway.h"
 #include "gateway/process.h"
@@ -188,6 +189,23 @@ void add_migrations(CLI::App& parent, Arguments& arguments, weir::cmd::Migration
   }
 }
 
+void add_inject(CLI::App& app, std::string& file, weir::reconcile::Sidecar& sidecar, int& code) {
+  sidecar.image = fmt::format("weir:{}", gateway::version);
+  auto* command = app.add_subcommand("inject", "print a manifest with Weir as a sidecar of its workloads");
+  command->add_option("-f,--filename", file, "manifest (YAML or JSON); - for standard input")->required();
+  command->add_option("--image", sidecar.image, "Weir's image")->capture_default_str();
+  command->add_option("--inbound-port", sidecar.inbound_port, "where requests for the application arrive")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 65535));
+  command->add_option("--status-port", sidecar.status_port, "probes and metrics of the sidecar")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 65535));
+  command->callback([&] {
+    if (auto printed = weir::cmd::inject(file, sidecar, std::cin, std::cout); !printed)
+      code = give_up(printed.error().message, failed);
+  });
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -240,6 +258,10 @@ int main(int argc, char** argv) {
   crds_command->callback([&] {
     if (auto printed = weir::cmd::crds(directory, std::cout); !printed) code = give_up(printed.error().message, failed);
   });
+
+  std::string manifest;
+  weir::reconcile::Sidecar sidecar;
+  add_inject(app, manifest, sidecar, code);
 
   std::string shell;
   auto* completion_command = app.add_subcommand("completion", "print a completion script: bash, zsh or fish");

@@ -31,7 +31,7 @@ TEST(CrdDefinitions, manifests_are_what_the_declarations_give) {
   std::set<std::string> expected;
   for (const auto& [name, text] : crd_files()) {
     expected.insert(name);
-    EXPECT_EQ(text_of_file(folder / name), text)
+    EXPECT_TRUE(text_of_file(folder / name) == text)
         << name << " is not up to date; run: weir crds --directory manifests/crds";
   }
   for (const auto& file : fs::directory_iterator(folder))
@@ -74,7 +74,7 @@ TEST(CrdDefinitions, offer_each_field_but_those_that_weir_fills_in_or_cannot_hon
   for (const auto* kind : weir_kinds())
     for (const auto& field : kind->schema()->fields()) {
       if (field.automatic != model::Auto::none || field.unsupported || field.type == model::Type::foreign) continue;
-      if (field.name == model::ttl_field) continue;
+      if (field.name == model::ttl_field || field.name == "cert_digest") continue;
       EXPECT_TRUE(spec_for(kind->entity).at("properties").as_object().contains(field.name))
           << kind->kind << " " << field.name;
     }
@@ -139,8 +139,8 @@ void expect_structural(const json::value& schema, const std::string& at) {
   EXPECT_TRUE(object.contains("type") || object.contains("x-kubernetes-int-or-string")) << at;
   for (const auto& pair : object)
     EXPECT_TRUE(known.contains(pair.key()) || pair.key().starts_with("x-kubernetes-")) << at << " " << pair.key();
-  if (const auto* type = object.if_contains("type"); type && *type == "array")
-    EXPECT_TRUE(object.contains("items")) << at;
+  const auto* type = object.if_contains("type");
+  EXPECT_EQ(type && *type == "array", object.contains("items")) << at;
   if (const auto* items = object.if_contains("items")) expect_structural(*items, at + "[]");
   if (const auto* values = object.if_contains("additionalProperties")) expect_structural(*values, at + "{}");
   if (const auto* properties = object.if_contains("properties"))
@@ -201,7 +201,7 @@ TEST(CrdPatterns, refuse_nothing_that_the_entity_accepts) {
       bool accepted = true;
       for (const auto& check : field->checks) accepted = accepted && !check(json::value(sample));
       const bool matches = RE2::PartialMatch(sample, compiled);
-      if (accepted) EXPECT_TRUE(matches) << path << " accepts " << sample << ", its pattern does not";
+      EXPECT_TRUE(matches || !accepted) << path << " accepts " << sample << ", its pattern does not";
       refused += !matches;
     }
     EXPECT_GT(refused, 0u) << path << " has a pattern that refuses nothing";

@@ -132,6 +132,7 @@ const std::vector<Extra>& extras() {
          exactly_one(spec, "password", "passwordFrom");
        }},
       {"certificates", {"secretRef"}, certificate},
+      {"ca_certificates", {}, [](Object& spec) { properties(spec).erase("cert_digest"); }},  // Weir makes it
   };
   return all;
 }

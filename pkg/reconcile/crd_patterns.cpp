@@ -33,6 +33,10 @@ constexpr Pattern all[] = {
     {"keyauth_credentials.tags[]", tag},
     {"basicauth_credentials.tags[]", tag},
     {"acls.tags[]", tag},
+    {"certificates.tags[]", tag},
+    {"ca_certificates.tags[]", tag},
+    {"snis.name", R"(^[-.*\w]+$)"},
+    {"snis.tags[]", tag},
 };
 
 }  // namespace

@@ -49,7 +49,7 @@ std::string parent(const Object& entity, std::string_view field) {
 
 Object condition_in(const Output& out, std::string_view type) {
   for (const auto& one : out.status->at("conditions").as_array())
-    if (one.at("type") == type) return one.as_object();
+    if (text(one.as_object(), "type") == type) return one.as_object();
   return {};
 }
 
