@@ -1,5 +1,6 @@
 // Routes of the Gateway API through a real worker: weighted services, filters, timeouts, upgrades.
 #include "proxy/gateway_test_support.h"
+#include "proxy/plugin_test_support.h"
 
 namespace weir::proxy::testing {
 namespace {
@@ -147,6 +148,31 @@ TEST(GatewayRoutes, end_requests_that_come_too_slowly) {
   client.send(request("/", "Content-Length: 10\r\n", "POST") + "abc");
   EXPECT_EQ(read_reply(client).status, 504);
   EXPECT_TRUE(client.ended());
+}
+
+TEST(GatewayRoutes, end_requests_that_plugins_hold_too_long) {
+  PluginGate gate;
+  Answerer upstream;
+  Asker asker;
+  gate.add("first", {.access = asker.step()});
+  auto route = route_to({{1, 1}});
+  route.request_timeout = std::chrono::milliseconds(100);
+  route.id = id(1);
+  route.attached = {{id(entry_number), id(snapshot::testing::listener_number), {}}};
+  gate.publish({GatewayGate::backend(1, upstream.port())},
+               {put_entry(entry_number, {""}), {id(1), nullptr, std::make_shared<const model::GatewayRoute>(route)}});
+  const auto fd = net::listen_on("127.0.0.1", 0, 16, true);
+  ASSERT_TRUE(fd);
+  const auto port = net::local_port(*fd);
+  gate.worker->open({.ip = "127.0.0.1", .port = port, .entry = id(entry_number)}, *fd);
+  auto client = Socket::connect(port);
+  client.send(request("/"));
+  EXPECT_EQ(read_reply(client).status, 504);
+  asker.answer();  // too late, for nobody
+  client.send(request("/"));
+  asker.wait_for(1);
+  asker.answer();
+  EXPECT_EQ(read_reply(client).status, 200);
 }
 
 TEST(GatewayRoutes, try_again_when_one_attempt_takes_too_long) {

@@ -163,6 +163,8 @@ struct Handshake {
     std::string out;
     char c;
     while (!out.ends_with("\r\n\r\n") && SSL_read(ssl.get(), &c, 1) == 1) out += c;
+    const Reply reply{0, out, ""};
+    for (auto left = std::atoi(reply.field("Content-Length").c_str()); left > 0; --left) SSL_read(ssl.get(), &c, 1);
     return out.size() > 12 ? std::atoi(out.c_str() + 9) : 0;
   }
 
