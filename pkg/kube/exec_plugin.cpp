@@ -6,7 +6,9 @@
 
 #include <fcntl.h>
 #include <spawn.h>
-#include <sys/pidfd.h>
+extern "C" {
+#include <sys/pidfd.h>  // glibc 2.36 forgets to say that it is C
+}
 #include <sys/wait.h>
 #include <unistd.h>
 #include <boost/json.hpp>
