@@ -171,6 +171,39 @@ Result<void> write_pem(const std::string& path, mode_t mode, const std::function
   return {};
 }
 
+struct FreeChain {
+  void operator()(STACK_OF(X509) * chain) const { sk_X509_pop_free(chain, X509_free); }
+};
+
+int no_password(char*, int, int, void*) {
+  return -1;  // OpenSSL would ask at the terminal
+}
+
+// A certificate with its chain, and its key.
+Result<void> add_pair(SSL_CTX* context, std::string_view certificate, std::string_view key) {
+  const auto reader = [](std::string_view text) {
+    return std::unique_ptr<BIO, decltype(&BIO_free)>(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())),
+                                                     &BIO_free);
+  };
+  const auto from = reader(certificate), key_from = reader(key);
+  const auto read = [&] {
+    return std::unique_ptr<X509, decltype(&X509_free)>(PEM_read_bio_X509(from.get(), nullptr, no_password, nullptr),
+                                                       &X509_free);
+  };
+  const auto own = read();
+  if (!own) return fail("the certificate cannot be read: {}; give it in PEM form", openssl_says());
+  const std::unique_ptr<STACK_OF(X509), FreeChain> chain(sk_X509_new_null());
+  while (auto next = read())
+    if (chain && sk_X509_push(chain.get(), next.get()) > 0) (void)next.release();
+  ERR_clear_error();  // the end of the text
+  const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> made(
+      PEM_read_bio_PrivateKey(key_from.get(), nullptr, no_password, nullptr), &EVP_PKEY_free);
+  if (!made) return fail("the key cannot be read: {}; give it in PEM form without password", openssl_says());
+  if (SSL_CTX_use_cert_and_key(context, own.get(), made.get(), chain.get(), 1) != 1)
+    return fail("the certificate and the key cannot be used together: {}", openssl_says());
+  return {};
+}
+
 }  // namespace
 
 Result<ssl_ctx_st*> server_context(const std::string& cert_file, const std::string& key_file) {
@@ -184,6 +217,15 @@ Result<ssl_ctx_st*> server_context(const std::string& cert_file, const std::stri
         "cannot use the key {}: {}; give the certificate's own key as a readable PEM file without password "
         "(ssl_cert_key)",
         key_file, openssl_says());
+  return context.release();
+}
+
+Result<ssl_ctx_st*> server_context_from_pem(std::span<const PemPair> pairs) {
+  TlsContext context(SSL_CTX_new(TLS_server_method()), &SSL_CTX_free);
+  if (!context) return fail("cannot start TLS: {}", openssl_says());
+  common_of_server(context.get());
+  for (const auto& [certificate, key] : pairs)
+    if (auto added = add_pair(context.get(), certificate, key); !added) return std::unexpected(added.error());
   return context.release();
 }
 
@@ -227,11 +269,6 @@ Handshake handshake(Connection& c) {
   int error = SSL_get_error(c.ssl, r);
   ERR_clear_error();
   return error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? Handshake::again : Handshake::failed;
-}
-
-std::string_view server_name(const Connection& c) {
-  const char* name = c.ssl ? SSL_get_servername(c.ssl, TLSEXT_NAMETYPE_host_name) : nullptr;
-  return name ? std::string_view(name) : std::string_view();
 }
 
 Result<void> make_self_signed(const std::string& cert_file, const std::string& key_file) {

@@ -17,6 +17,12 @@ namespace weir::net {
 // For listeners: TLS 1.2 and 1.3, ALPN http/1.1, session tickets. cert_file: PEM, the server's certificate first, then
 // its chain. Errors name the file and the remedy. The caller frees the context with SSL_CTX_free.
 Result<ssl_ctx_st*> server_context(const std::string& cert_file, const std::string& key_file);
+// The same from PEM texts: certificates with keys of different types (RSA, ECDSA), of which each client gets the one
+// that it can use. Errors tell nothing of a key.
+struct PemPair {
+  std::string_view certificate, key;  // certificate: then its chain
+};
+Result<ssl_ctx_st*> server_context_from_pem(std::span<const PemPair>);
 // The same without a certificate, for connections whose CertificateChooser brings one. Made once, never freed: the keys
 // of its session tickets are those of the whole process. Null: TLS cannot be started.
 ssl_ctx_st* server_context_without_certificate();
@@ -49,7 +55,5 @@ bool begin_tls_client(Connection&, ssl_ctx_st*, const std::string& sni);
 
 enum class Handshake : std::uint8_t { done, again, failed };
 Handshake handshake(Connection&);
-// The server name the client asked for, empty without.
-std::string_view server_name(const Connection&);
 
 }  // namespace weir::net
