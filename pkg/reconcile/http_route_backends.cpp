@@ -110,7 +110,7 @@ Uuid RouteBackends::add(const Name& service, const Object& object, std::uint16_t
                                 {"protocol", "http"},
                                 {"host", upstream_name(backend)},
                                 {"port", port}},
-                               0);
+                               static_cast<double>(std::max<std::int64_t>(created_at(object), 1)));
   if (!entity) {
     added_.erase(id);
     fail("BackendNotFound", fmt::format("Service {}: {}.", service.text(), entity.error().message));

@@ -61,7 +61,8 @@ Resolved resolve(const Listener& listener, const Object& reference, View& view) 
   const auto* schema = model::find_schema("certificates");
   if (!schema) return refused(invalid, "Certificates are not supported by this version.");
   const auto id = entity_id("Secret", name, "certificate");
-  auto complete = schema->insert({{"id", id.text()}, {"cert", *certificate}, {"key", *key}}, 0);
+  auto complete = schema->insert({{"id", id.text()}, {"cert", *certificate}, {"key", *key}},
+                                 static_cast<double>(std::max<std::int64_t>(created_at(*secret), 1)));
   if (!complete)
     return refused(invalid, fmt::format("Secret {} holds no certificate and key that can be used.", name.text()));
   return {Entity{schema, id, std::move(*complete)}, {}, {}};
