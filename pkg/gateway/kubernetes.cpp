@@ -210,7 +210,11 @@ std::vector<reconcile::Refusal> Kubernetes::refused(const reconcile::Batch& batc
 }
 
 std::vector<store::Fault> Kubernetes::faults() const {
-  auto out = reconciler_->counts().faults;
+  const auto counts = reconciler_->counts();
+  auto out = counts.faults;
+  if (!counts.fault.empty()) out.push_back({"kubernetes", "leader election", counts.fault});
+  for (const auto& [resource, watch] : counts.watches)
+    if (!watch.fault.empty() && !watch.absent) out.push_back({"kubernetes", resource, watch.fault});
   for (const auto& [id, place] : places_)
     if (!place.open && !place.fault.empty()) out.push_back({"Gateway", place.entry->by->name, place.fault});
   return out;

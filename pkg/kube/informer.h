@@ -42,6 +42,7 @@ struct Name {
 struct WatchCounts {  // for metrics weir_kube_*; written by the kube thread, read by any
   std::uint64_t objects = 0, lists = 0, events = 0, faults = 0;
   bool synced = false;
+  bool absent = false;       // the kind is not installed in this cluster: no fault of anybody
   std::string fault;         // why there is no watch now (denied, away, not installed); empty: it runs
   double last_event_at = 0;  // Unix seconds; bookmarks count
 };

@@ -266,6 +266,7 @@ void Watch::missing() {
   // Once may be a server that is still starting; what is gone for good was told of, object by object.
   if (misses_ > 1 || !synced_) clear();
   set_fault(fmt::format("{} are not installed in this cluster", full_name(kind)), false);
+  count([](auto& c) { c.absent = true; });
   retry(Phase::missing, std::min(ask_again, attempts_ > 0 ? backoff() : ask_again));
   settle();
 }
@@ -299,7 +300,10 @@ void Watch::set_fault(std::string fault, bool worth_a_warning) {
     log::notice("Kubernetes objects are watched again", {{"kind", full_name(kind)}});
   if (!fault.empty() && worth_a_warning && !std::exchange(warned_, true))
     log::warn("Kubernetes objects are not watched", {{"kind", full_name(kind)}, {"fault", fault}});
-  count([&](auto& c) { c.fault = std::move(fault); });
+  count([&](auto& c) {
+    c.fault = std::move(fault);
+    c.absent = false;
+  });
 }
 
 milliseconds Watch::backoff() {

@@ -18,7 +18,7 @@ std::vector<std::string_view> supported_features(const Settings& settings) {
       {"GatewayFrontendClientCertificateValidation", false},
       {"GatewayFrontendClientCertificateValidationInsecureFallback", false},
       {"GatewayHTTPListenerIsolation", true},
-      {"GatewayHTTPSListenerDetectMisdirectedRequests", true},
+      {"GatewayHTTPSListenerDetectMisdirectedRequests", false},  // its test speaks HTTP/2
       {"GatewayInfrastructure", pool},  // without a pool the Service lies beside Weir, not beside the Gateway
       {"GatewayPort8080", true},
       {"GatewayStaticAddresses", pool},

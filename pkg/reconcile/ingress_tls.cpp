@@ -24,7 +24,8 @@ std::optional<Uuid> certificate(const Name& name, Sheet& sheet) {
   }
   // Gateways make the same entity of the Secret: nothing of the Ingress is in it.
   const auto id = entity_id("Secret", name, "certificate");
-  auto made = kong::make_entity("certificates", id, {{"cert", **cert}, {"key", **key}}, 0);
+  auto made = kong::make_entity("certificates", id, {{"cert", **cert}, {"key", **key}},
+                                std::max<std::int64_t>(created_at(*secret), 1));
   if (!made) {
     sheet.fault(fmt::format("Secret {}: {}", name.text(), kong::in_words(made.error(), kong::Values::hidden)));
     return std::nullopt;
