@@ -18,6 +18,7 @@
 #include "gateway/process.h"
 #include "gateway/publisher.h"
 #include "gateway/version.h"
+#include "gateway/webhook.h"
 #include "net/tls.h"
 #include "plugin/cluster_counters.h"
 #include "plugin/services.h"
@@ -49,6 +50,7 @@ class Running : public Gateway {
   ~Running() override {
     admin_.reset();
     status_.reset();
+    webhook_.reset();
     for (const auto& worker : workers_) worker->stop();
     kubernetes_.reset();
     kube_desk_.reset();
@@ -234,7 +236,19 @@ class Running : public Gateway {
     if (!options_.admin.loopback_only)
       log::warn(
           "the Admin API listens beyond loopback without authentication: anyone who reaches it can change everything");
-    return listen("status", *status_, options_.status_listen, options_.status_ssl);
+    if (auto bound = listen("status", *status_, options_.status_listen, options_.status_ssl); !bound) return bound;
+    return start_webhook();
+  }
+
+  Result<> start_webhook() {
+    if (options_.webhook_listen.empty()) return {};
+    auto http = options_.admin_http;
+    http.setting = "webhook_listen";
+    webhook_ = admin::HttpServer::make(
+        io_, http, [sidecar = options_.sidecar](const admin::Request& request, admin::Respond respond) {
+          respond(answer_webhook(request, sidecar));
+        });
+    return listen("webhook", *webhook_, options_.webhook_listen, options_.webhook_ssl);
   }
 
   Result<> listen(std::string_view what, admin::HttpServer& server, const std::vector<proxy::Listen>& listens,
@@ -304,14 +318,14 @@ class Running : public Gateway {
       if (error) return;
       log::notice("reloading");
       notify("RELOADING=1");
-      reload_certificate();
+      reload_certificates();
       configuration_->reload();
       notify("READY=1");
       wait_for_reload(signals);
     });
   }
 
-  void reload_certificate() {
+  void reload_certificates() {
     auto tls = server_tls(options_.proxy_listen, options_.ssl);
     if (!tls)
       return log::error("certificate not reloaded; the one before stays in use", {{"error", tls.error().message}});
@@ -349,7 +363,7 @@ class Running : public Gateway {
   std::optional<NodeView> node_;
   std::optional<Kubernetes> kubernetes_;
   std::unique_ptr<admin::Api> api_, status_api_;
-  std::unique_ptr<admin::HttpServer> admin_, status_;
+  std::unique_ptr<admin::HttpServer> admin_, status_, webhook_;
   std::vector<Bound> bound_;
   std::function<void()> on_stop_;
   std::size_t left_to_drain_ = 0;

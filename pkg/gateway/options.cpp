@@ -402,6 +402,7 @@ Result<Options> options(const Settings& settings) {
   m.listen("admin_listen", out.admin_listen);
   m.listen("status_listen", out.status_listen);
   m.listen("webhook_listen", out.webhook_listen);
+  out.sidecar.image = m.text("sidecar_image");
   map_certificate(m, "ssl_cert", out.ssl);
   map_certificate(m, "admin_ssl_cert", out.admin_ssl);
   map_certificate(m, "status_ssl_cert", out.status_ssl);

@@ -12,6 +12,7 @@
 #include "kube/client.h"
 #include "net/resolver.h"
 #include "proxy/worker.h"
+#include "reconcile/inject.h"
 #include "reconcile/unit.h"
 #include "store/postgres.h"
 
@@ -34,6 +35,7 @@ struct Options {
   std::optional<KubernetesOptions> kubernetes;     // kubernetes=on, or auto inside a cluster
   bool ready_requires_database = false;
   std::string sqlite_path, declarative_config, declarative_config_string, node_id;
+  reconcile::Sidecar sidecar;  // that the webhook adds
   CertificateFiles ssl, admin_ssl, status_ssl, webhook_ssl;
   unsigned workers = 1;
   std::vector<proxy::Listen> proxy_listen, admin_listen, status_listen, webhook_listen;  // empty: off

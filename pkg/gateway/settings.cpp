@@ -84,6 +84,7 @@ constexpr Setting table[] = {
     {"status_ssl_cert", "", "Certificate chain (PEM) of status_listen's ssl addresses; as ssl_cert when unset."},
     {"status_ssl_cert_key", "", "Key (PEM) of status_ssl_cert."},
     {"webhook_listen", "off", "Addresses (with ssl) where Kubernetes asks for the sidecar of new pods; or off."},
+    {"sidecar_image", "weir", "Image of the sidecar that the webhook adds."},
     {"webhook_ssl_cert", "", "Certificate chain (PEM) of webhook_listen; as ssl_cert when unset."},
     {"webhook_ssl_cert_key", "", "Key (PEM) of webhook_ssl_cert."},
     {"headers", "server_tokens, latency_tokens, X-Kong-Request-Id",
