@@ -73,9 +73,10 @@ CURL* Transfer::prepare(const Server& server, IdentityPtr who) {
   curl_easy_setopt(easy_, CURLOPT_QUICK_EXIT, 1L);      // no waiting for a name's resolution at the end
   curl_easy_setopt(easy_, CURLOPT_FOLLOWLOCATION, 0L);  // a redirect must not get the token
   curl_easy_setopt(easy_, CURLOPT_PROXY, server.proxy.c_str());
-  // One connection for all watches, where the server speaks HTTP/2.
+  // One connection for all watches, where the server speaks HTTP/2; without TLS it does not, and waiting to see would
+  // be waiting for an answer.
   curl_easy_setopt(easy_, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_2TLS));
-  curl_easy_setopt(easy_, CURLOPT_PIPEWAIT, 1L);
+  curl_easy_setopt(easy_, CURLOPT_PIPEWAIT, server.base.starts_with("https:") ? 1L : 0L);
   curl_easy_setopt(easy_, CURLOPT_BUFFERSIZE, 64L * 1024);
   curl_easy_setopt(easy_, CURLOPT_CONNECTTIMEOUT_MS, 5'000L);
   if (timeout.count() > 0) curl_easy_setopt(easy_, CURLOPT_TIMEOUT_MS, static_cast<long>(timeout.count()));
