@@ -23,23 +23,25 @@ constexpr kong::AnnotatedField annotated[] = {
     {"tls-verify-depth", "tls_verify_depth", Form::number},
 };
 
-// The number of a port that the Service has.
+// The number of a port that the Service has, or may be sent to all the same: one of type ExternalName has no use for
+// ports, a headless one may have none.
 std::optional<std::uint16_t> port_number(const Object& service, const PortName& port) {
-  for (const auto& element : array_of(service, {"spec", "ports"})) {
+  const auto& spec = object_of(service, {"spec"});
+  for (const auto& element : array_of(spec, {"ports"})) {
     const auto& one = object_in(element);
     const auto number = number_of(one, "port");
     if (!number || *number < 1 || *number > 65535) continue;
     const bool named = port.number == 0 && text_of(one, "name") == port.name;
     if (named || *number == port.number) return static_cast<std::uint16_t>(*number);
   }
-  return std::nullopt;
+  const bool needs_none = text_of(spec, "type") == "ExternalName" || text_of(spec, "clusterIP") == "None";
+  return needs_none && port.number ? std::optional(port.number) : std::nullopt;
 }
 
-// Also when it says so in a way that cannot be read.
-bool asks_for_verification(const Object& service) {
-  const auto verify = kong::kong_annotation(service, "tls-verify");
-  const auto flag = verify ? kong::read_flag(*verify) : std::nullopt;
-  return verify && flag != false;
+// Whether the service verifies certificates if its annotation wants that, also in words that cannot be read.
+bool verifies_as_wanted(const Object& annotated, const Object& service) {
+  const auto wanted = kong::kong_annotation(annotated, "tls-verify");
+  return !wanted || kong::read_flag(*wanted) == false || flag_of(service, "tls_verify") == true;
 }
 
 }  // namespace
@@ -56,10 +58,7 @@ std::optional<Uuid> IngressServices::make(const Name& name, const PortName& port
     sheet_.fault(fmt::format("there is no Service {}", name.text()));
     return std::nullopt;
   }
-  const auto& spec = object_of(*service, {"spec"});
-  const bool external = text_of(spec, "type") == "ExternalName";
-  // A Service of type ExternalName has no use for ports; most list none.
-  const auto number = external && port.number ? std::optional(port.number) : port_number(*service, port);
+  const auto number = port_number(*service, port);
   if (!number) {
     sheet_.fault(fmt::format("Service {} has no port {}", name.text(), model::shown(port.text())));
     return std::nullopt;
@@ -72,7 +71,7 @@ std::optional<Uuid> IngressServices::make(const Name& name, const PortName& port
   // The cluster's DNS name instead of endpoints, when the Ingress alone asks for it: other Ingresses may not, so it is
   // a service of its own.
   const bool by_cluster_ip = kong::annotation(*service, service_upstream) == "true";
-  const bool by_dns = !external && !by_cluster_ip && kong::annotation(sheet_.object, service_upstream) == "true";
+  const bool by_dns = !by_cluster_ip && kong::annotation(sheet_.object, service_upstream) == "true";
   const Backend backend{name, *number, "", by_cluster_ip};
   const auto id = entity_id("Service", name, fmt::format("{}{}", *number, by_dns ? "/dns" : ""));
   Object input{{"name", fmt::format("{}.{}.{}{}", name.space, name.name, *number, by_dns ? ".dns" : "")},
@@ -80,8 +79,8 @@ std::optional<Uuid> IngressServices::make(const Name& name, const PortName& port
                {"port", 80},
                {"path", "/"},
                {"tags", kong::tags(kinds::service, *service)}};
-  if (external || by_dns) {
-    input["host"] = external ? text_of(spec, "externalName") : fmt::format("{}.{}.svc", name.name, name.space);
+  if (by_dns) {
+    input["host"] = fmt::format("{}.{}.svc", name.name, name.space);
     input["port"] = *number;
   }
   auto optional = kong::read_annotations(*service, annotated, input, of, sheet_.output.fault);
@@ -95,14 +94,12 @@ std::optional<Uuid> IngressServices::make(const Name& name, const PortName& port
     sheet_.fault(fmt::format("{} is not served: {}", of, made.error().message));
     return std::nullopt;
   }
-  const auto* verifies = made->now.if_contains("tls_verify");
-  if (asks_for_verification(*service) &&
-      (!verifies || verifies->is_null() || !verifies->is_bool() || !verifies->get_bool())) {
-    sheet_.fault(of + " is not served: this version cannot verify its certificate as its annotations want");
+  if (!verifies_as_wanted(*service, made->now)) {
+    sheet_.fault(of + " is not served: annotation konghq.com/tls-verify is not true or false");
     return std::nullopt;
   }
   sheet_.entities.add(std::move(*made));
-  if (!external && !by_dns) sheet_.output.backends.push_back(backend);
+  if (!by_dns) sheet_.output.backends.push_back(backend);
   sheet_.entities.add_all(plugins_of(*service, "Service", name, id, sheet_.view, sheet_.output.fault));
   return id;
 }

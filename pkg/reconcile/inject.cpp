@@ -93,7 +93,9 @@ Result<Plan> plan_for(const object& spec, const Annotations& annotations, const 
     plan.app_port = *port;
   } else {
     return fail(
-        "no container has a containerPort; say where the application listens by the annotation weir.dev/app-port");
+        "no container has a containerPort; say where the application listens by the annotation weir.dev/app-port, or "
+        "leave "
+        "the pod alone by weir.dev/inject: \"false\"");
   }
   std::set<std::uint16_t> taken{sidecar.inbound_port, sidecar.status_port};
   if (!taken.insert(plan.app_port).second)

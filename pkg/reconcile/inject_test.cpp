@@ -161,7 +161,7 @@ TEST(Inject, faults_name_object_and_annotation) {
   } const cases[] = {
       {"{}",
        "Pod p: no container has a containerPort; say where the application listens by the annotation "
-       "weir.dev/app-port"},
+       "weir.dev/app-port, or leave the pod alone by weir.dev/inject: \"false\""},
       {"{weir.dev/app-port: \"http\"}", "Pod p: weir.dev/app-port: 'http' is no port"},
       {"{weir.dev/app-port: \"70000\"}", "Pod p: weir.dev/app-port: '70000' is no port"},
       {"{weir.dev/app-port: \"15000\"}", "Pod p: the application's port 15000 is one of the sidecar's; choose others"},

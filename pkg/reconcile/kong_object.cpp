@@ -99,9 +99,11 @@ std::string in_words(const model::Problem& problem, Values values) {
 model::Outcome<Entity> make_entity(std::string_view schema_name, const Uuid& id, Object input,
                                    std::int64_t created_at) {
   const auto* schema = model::find_schema(schema_name);
-  WEIR_ASSERT(schema != nullptr);
+  if (!schema)
+    return std::unexpected(
+        model::schema_violation({{"@entity", json::array{fmt::format("{} are not supported", schema_name)}}}));
   input["id"] = id.text();
-  auto entity = schema->insert(std::move(input), static_cast<double>(created_at));
+  auto entity = schema->insert(std::move(input), static_cast<double>(std::max<std::int64_t>(created_at, 1)));
   if (!entity) return std::unexpected(std::move(entity.error()));
   return Entity{schema, id, std::move(*entity)};
 }

@@ -139,7 +139,7 @@ void key_auth(Draft& draft) {
   // Made up, it would be another one on every replica.
   else if (draft.given("key").is_null() && draft.given("keyFrom").is_null())
     draft.invalid("key", "required field missing");
-  draft.input().erase("ttl");
+  if (!draft.given("ttl").is_null()) draft.invalid("ttl", "an object does not end by itself; delete it instead");
   draft.add_own();
 }
 

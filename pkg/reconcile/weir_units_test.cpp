@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "kube/access.h"
+#include "model/pem_for_tests.h"
 #include "model/plugin_schemas.h"
 #include "model/schema_builder.h"
 #include "reconcile/view_for_tests.h"
@@ -226,6 +228,8 @@ TEST_F(WeirUnits, faults_name_their_fields) {
       {"WeirRoute", "{paths: [/a], service: {}}", "spec.service.name: required field missing"},
       {"WeirRoute", "{paths: [/a], service: s}", "spec.service.name: required field missing"},
       {"WeirKeyAuthCredential", "{consumer: {name: c}}", "spec.key: required field missing"},
+      {"WeirKeyAuthCredential", "{consumer: {name: c}, key: k, ttl: 5}",
+       "spec.ttl: an object does not end by itself; delete it instead"},
       {"WeirUpstream", "{targets: 5}", "spec.targets: expected a list"},
       {"WeirUpstream", "{targets: [5]}", "spec.targets[0]: expected a record"},
       {"WeirTarget", "{target: \"a:1\"}", "spec.upstream: required field missing"},
@@ -277,6 +281,30 @@ TEST_F(WeirUnits, credentials_take_their_secrets_from_secrets) {
   EXPECT_EQ(text(password.entities[0].now, "password").size(), 40u);  // hashed
   EXPECT_EQ(applied("WeirKeyAuthCredential", "{consumer: {name: c}, keyFrom: {name: gone}}").fault,
             "secret 'gone' not found");
+}
+
+TEST_F(WeirUnits, a_certificate_is_taken_from_a_tls_secret_and_shown_by_its_names) {
+  const auto pem = model::testing::make_pem();
+  const auto put = [&](std::string_view certificate, std::string_view key) {
+    view.put(Object{{"kind", "Secret"},
+                    {"metadata", {{"namespace", "shop"}, {"name", "tls"}}},
+                    {"data", {{"tls.crt", kube::encode_base64(certificate)}, {"tls.key", kube::encode_base64(key)}}}});
+  };
+  put(pem.certificate, pem.key);
+  const auto out = applied("WeirCertificate", "{secretRef: {name: tls}}");
+  ASSERT_EQ(out.entities.size(), 1u) << out.fault;
+  EXPECT_EQ(text(out.entities[0].now, "cert"), pem.certificate);
+  EXPECT_EQ(text(out.entities[0].now, "key"), pem.key);
+  const auto sni = applied("WeirSni", "{name: a.example, certificate: {name: x}}");
+  ASSERT_EQ(sni.entities.size(), 1u) << sni.fault;
+  EXPECT_EQ(parent(sni.entities[0].now, "certificate"), uuid("WeirCertificate", "x"));
+
+  put(pem.certificate, "secret words");
+  const auto wrong = applied("WeirCertificate", "{secretRef: {name: tls}}");
+  EXPECT_TRUE(wrong.keep_last);
+  EXPECT_TRUE(wrong.fault.starts_with("spec.key: ")) << wrong.fault;
+  EXPECT_EQ(wrong.fault.find("secret words"), std::string::npos);
+  EXPECT_EQ(applied("WeirCertificate", "{secretRef: {name: gone}}").fault, "secret 'gone' not found");
 }
 
 struct Config {
