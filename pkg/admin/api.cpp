@@ -184,8 +184,8 @@ class TableApi final : public Api {
 
 std::unique_ptr<Api> Api::make(store::Store& store, Node& node, Options options, Threads threads) {
   auto api = std::make_unique<TableApi>(store, node, std::move(options), std::move(threads));
-  for (const auto add :
-       {add_entities, add_apis, add_health, add_node, add_status, add_cache, add_debug, add_schemas, add_openapi})
+  for (const auto add : {add_entities, add_certificates, add_apis, add_health, add_node, add_status, add_cache,
+                         add_debug, add_schemas, add_openapi})
     add(api->table(), api->context());
   return api;
 }

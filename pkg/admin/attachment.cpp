@@ -4,6 +4,8 @@
 
 #include "admin/lookup.h"
 #include "model/entities.h"
+#include "model/pem.h"
+#include "model/rules.h"
 
 namespace weir::admin {
 
@@ -44,9 +46,17 @@ Outcome<> check_service(const Context& context, const Object& plugin, const Uuid
              : Outcome<>();
 }
 
+// Only when it is written: one that runs out later stays what it is.
+Outcome<> check_validity(const Object& authority) {
+  if (!model::has_expired(model::text_of(model::value_of(authority, "cert")))) return {};
+  return std::unexpected(
+      model::schema_violation(Object{{"cert", "certificate expired, \"Not After\" time is in the past"}}));
+}
+
 }  // namespace
 
 Outcome<> check_attachment(const Context& context, const Schema& schema, const Object& entity) {
+  if (schema.name() == "ca_certificates") return check_validity(entity);
   if (schema.name() != "plugins") return {};
   if (const auto id = foreign_id(entity, "route")) {
     const auto route = context.store.find(model::schema<model::Route>(), *id);

@@ -1,11 +1,12 @@
-// A plugin is attached to a route or a service; it must speak a protocol in common with it.
+// What a write must satisfy beyond its schema: a plugin is attached to a route or a service and must speak a protocol
+// in common with it; an authority's certificate must not have run out.
 #pragma once
 #include "admin/endpoint.h"
 #include "model/schema.h"
 
 namespace weir::admin {
 
-// Whether a complete plugin shares a protocol with its route, or with a route of its service. Other entities pass.
+// Of a complete entity; other ones than these pass.
 model::Outcome<> check_attachment(const Context&, const model::Schema&, const Object& entity);
 
 }  // namespace weir::admin

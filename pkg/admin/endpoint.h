@@ -86,15 +86,16 @@ struct Context {
 double now();  // Unix seconds with fraction
 
 // Each adds its paths to the table.
-void add_entities(Table&, const Context&);  // entities.cpp: for every schema
-void add_apis(Table&, const Context&);      // apis.cpp: Kong 0.10's /apis
-void add_health(Table&, const Context&);    // health.cpp: /upstreams/{u}/health
-void add_node(Table&, const Context&);      // node.cpp: /
-void add_status(Table&, const Context&);    // node.cpp: /status, /metrics
-void add_ready(Table&, const Context&);     // node.cpp: /status/ready
-void add_cache(Table&, const Context&);     // debug.cpp: /cache
-void add_debug(Table&, const Context&);     // debug.cpp: /debug/node/log-level, /timers
-void add_schemas(Table&, const Context&);   // schemas.cpp: /schemas/..., /endpoints, /tags
-void add_openapi(Table&, const Context&);   // openapi.cpp: /openapi.json
+void add_entities(Table&, const Context&);      // entities.cpp: for every schema
+void add_certificates(Table&, const Context&);  // certificates.cpp: in place of what add_entities made
+void add_apis(Table&, const Context&);          // apis.cpp: Kong 0.10's /apis
+void add_health(Table&, const Context&);        // health.cpp: /upstreams/{u}/health
+void add_node(Table&, const Context&);          // node.cpp: /
+void add_status(Table&, const Context&);        // node.cpp: /status, /metrics
+void add_ready(Table&, const Context&);         // node.cpp: /status/ready
+void add_cache(Table&, const Context&);         // debug.cpp: /cache
+void add_debug(Table&, const Context&);         // debug.cpp: /debug/node/log-level, /timers
+void add_schemas(Table&, const Context&);       // schemas.cpp: /schemas/..., /endpoints, /tags
+void add_openapi(Table&, const Context&);       // openapi.cpp: /openapi.json
 
 }  // namespace weir::admin

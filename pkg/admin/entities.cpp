@@ -359,7 +359,7 @@ void add_entities(Table& table, const Context& context) {
                    fmt::format("{}_list", schema->name()),
                    200,
                    {"size", "offset"}});
-      } else {
+      } else if (schema->name() != "snis") {  // Kong: /certificates/{name} is the way
         const auto below = fmt::format("/{}/{{{}}}/{}", schema->collection(), schema->name(), field.name);
         add_foreign_member(table, ForeignMember(context, *schema, field, *parent), below, *parent);
       }

@@ -126,6 +126,33 @@ struct Acl {
   std::optional<Tags> tags;
 };
 
+// What is shown in TLS handshakes. Kong entity "certificates".
+struct Certificate {
+  Uuid id;
+  std::int64_t created_at = 0, updated_at = 0;
+  std::string cert, key;                         // PEM; cert: the chain
+  std::optional<std::string> cert_alt, key_alt;  // of another type of key
+  std::optional<Tags> tags;
+};
+
+// A name of TLS handshakes and its certificate. Kong entity "snis".
+struct Sni {
+  Uuid id;
+  std::int64_t created_at = 0, updated_at = 0;
+  std::string name;  // "a.example", "*.example", "a.*", "*"
+  std::optional<Tags> tags;
+  Uuid certificate;
+};
+
+// Whom to trust. Kong entity "ca_certificates".
+struct CaCertificate {
+  Uuid id;
+  std::int64_t created_at = 0, updated_at = 0;
+  std::string cert;
+  std::optional<std::string> cert_digest;
+  std::optional<Tags> tags;
+};
+
 template <class T>
 const Schema& schema();
 template <>
@@ -146,6 +173,12 @@ template <>
 const Schema& schema<BasicAuthCredential>();
 template <>
 const Schema& schema<Acl>();
+template <>
+const Schema& schema<Certificate>();
+template <>
+const Schema& schema<Sni>();
+template <>
+const Schema& schema<CaCertificate>();
 
 // entity: satisfies schema<T>().
 template <class T>
@@ -168,5 +201,11 @@ template <>
 BasicAuthCredential read<BasicAuthCredential>(const Object&);
 template <>
 Acl read<Acl>(const Object&);
+template <>
+Certificate read<Certificate>(const Object&);
+template <>
+Sni read<Sni>(const Object&);
+template <>
+CaCertificate read<CaCertificate>(const Object&);
 
 }  // namespace weir::model

@@ -89,6 +89,8 @@ class Schema {
   std::span<const std::string> cache_key() const { return cache_key_; }
   // Whether all of it is in the snapshot; else rows are looked up one by one (consumers, credentials).
   bool core() const { return core_; }
+  // Whether rows belong to a workspace (Kong's table has a column ws_id).
+  bool workspaced() const { return workspaced_; }
   // Where the Admin API shows it: "key-auths" and, below a parent, "key-auth"; the name when they are the same.
   std::string_view collection() const { return collection_.empty() ? name() : std::string_view(collection_); }
   std::string_view nested_collection() const { return nested_.empty() ? collection() : std::string_view(nested_); }
@@ -140,7 +142,7 @@ class Schema {
   std::string name_, endpoint_key_;
   Field whole_;  // a record: the declared fields, the rules over them, the shorthands
   std::vector<std::string> cache_key_;
-  bool core_ = true;
+  bool core_ = true, workspaced_ = true;
   std::string collection_, nested_;
   // A field whose parts depend on the text of another one: plugins: "config" on "name".
   std::string chosen_, chosen_by_;

@@ -226,6 +226,11 @@ class SchemaBuilder {
     built_.schema.core_ = false;
     return *this;
   }
+  // Rows belong to no workspace.
+  SchemaBuilder& everywhere() {
+    built_.schema.workspaced_ = false;
+    return *this;
+  }
   SchemaBuilder& shown_at(std::string_view collection, std::string_view nested) {
     built_.schema.collection_ = collection;
     built_.schema.nested_ = nested;

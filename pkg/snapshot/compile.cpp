@@ -15,10 +15,10 @@ std::string fault_key(std::string_view kind, const Uuid& id, Cause cause) {
 
 // The changes of each kind, the last one of each object: the order between them says nothing any more.
 struct Sorted {
-  std::vector<const store::Change*> upstreams, services, routes, targets, plugins;
+  std::vector<const store::Change*> certificates, snis, upstreams, services, routes, targets, plugins;
 
   explicit Sorted(const store::Changes& changes) {
-    std::unordered_set<Uuid> seen[5];
+    std::unordered_set<Uuid> seen[7];
     for (auto at = changes.rbegin(); at != changes.rend(); ++at) {
       const auto kind = at->schema->name();
       if (kind == "upstreams") add(upstreams, seen[0], *at);
@@ -26,6 +26,8 @@ struct Sorted {
       if (kind == "routes") add(routes, seen[2], *at);
       if (kind == "targets") add(targets, seen[3], *at);
       if (kind == "plugins") add(plugins, seen[4], *at);
+      if (kind == "certificates") add(certificates, seen[5], *at);
+      if (kind == "snis") add(snis, seen[6], *at);
     }
   }
   static void add(std::vector<const store::Change*>& list, std::unordered_set<Uuid>& seen,
@@ -68,6 +70,8 @@ Compiler::Compiler(const SnapshotPtr& previous, std::string_view source, plugin:
 
 void Compiler::apply(const store::Changes& changes, std::span<const model::GatewayChange> gateway) {
   const Sorted sorted(changes);
+  for (const auto* change : sorted.certificates) apply_certificate(*change);
+  for (const auto* change : sorted.snis) apply_sni(*change);
   for (const auto* change : sorted.upstreams) apply_upstream(*change);
   for (const auto* change : sorted.services) apply_service(*change);
   for (const auto* change : sorted.routes) apply_route(*change);
@@ -75,6 +79,7 @@ void Compiler::apply(const store::Changes& changes, std::span<const model::Gatew
   for (const auto& change : gateway) apply_gateway(change);
   if (plugin_services_)
     for (const auto* change : sorted.plugins) apply_plugin(*change);
+  for (const auto& name : touched_snis_) settle_sni(name);
   for (const auto& name : touched_names_) settle_name(name);
   for (const auto& name : left_names_) drop_name(name);
   for (const auto& id : left_services_) settle_service(id);

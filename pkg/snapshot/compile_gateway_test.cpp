@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "snapshot/gateway_test_support.h"
+#include "snapshot/plugin_test_support.h"
 
 namespace weir::snapshot {
 namespace {
@@ -10,12 +11,6 @@ using namespace testing;
 const Route* route_of(const SnapshotPtr& snapshot, std::string_view request) {
   const auto asked = by_entry(Asked(request));
   return snapshot->match(asked.request()).route;
-}
-
-std::string faults_of(const Snapshot& snapshot) {
-  std::string out;
-  for (const auto& fault : snapshot.faults()) out += fmt::format("{}: {}\n", fault.origin.id.bytes[15], fault.message);
-  return out;
 }
 
 TEST(CompileGateway, a_route_asks_its_services_by_their_weights) {
@@ -40,20 +35,20 @@ TEST(CompileGateway, a_route_asks_its_services_by_their_weights) {
 TEST(CompileGateway, services_come_and_go_behind_a_route) {
   auto snapshot =
       compile_gateway({put_entry(entry_number, {""}), put_gateway_route(1, {.services = {{5, 1}, {6, 1}}})});
-  EXPECT_EQ(faults_of(*snapshot), "1: its service 00000000-0000-0000-0000-000000000005 is missing\n");
+  EXPECT_EQ(faults(*snapshot), "1: its service 00000000-0000-0000-0000-000000000005 is missing\n");
   const auto* route = route_of(snapshot, "GET h/");
   EXPECT_FALSE(snapshot->service(route->services[0].service));
   snapshot = compile_gateway({}, snapshot, {put_service(5, R"({"host":"a"})")});
-  EXPECT_EQ(faults_of(*snapshot), "1: its service 00000000-0000-0000-0000-000000000006 is missing\n");
+  EXPECT_EQ(faults(*snapshot), "1: its service 00000000-0000-0000-0000-000000000006 is missing\n");
   snapshot = compile_gateway({}, snapshot, {put_service(6, R"({"host":"b"})")});
-  EXPECT_EQ(faults_of(*snapshot), "");
+  EXPECT_EQ(faults(*snapshot), "");
   EXPECT_EQ(route_of(snapshot, "GET h/"), route);  // not made again
   EXPECT_EQ(snapshot->service(route->services[0].service)->host, "a");
   snapshot = compile_gateway({}, snapshot, {drop<model::Service>(5)});
   EXPECT_FALSE(snapshot->service(route->services[0].service));
-  EXPECT_EQ(faults_of(*snapshot), "1: its service 00000000-0000-0000-0000-000000000005 is missing\n");
+  EXPECT_EQ(faults(*snapshot), "1: its service 00000000-0000-0000-0000-000000000005 is missing\n");
   snapshot = compile_gateway({drop_gateway(1)}, snapshot, {drop<model::Service>(6)});
-  EXPECT_EQ(faults_of(*snapshot), "");
+  EXPECT_EQ(faults(*snapshot), "");
   EXPECT_EQ(snapshot->routes(), 0u);
   EXPECT_FALSE(route_of(snapshot, "GET h/"));
 }
@@ -70,11 +65,11 @@ TEST(CompileGateway, a_faulty_route_keeps_its_last_good_version_and_says_why) {
         std::pair{RouteSpec{.queries = {{"q", "[", true}}},
                   "query parameter 'q': the regular expression does not compile: missing ]: ["}}) {
     snapshot = compile_gateway({put_gateway_route(1, bad)}, snapshot);
-    EXPECT_EQ(faults_of(*snapshot), fmt::format("1: {}\n", message));
+    EXPECT_EQ(faults(*snapshot), fmt::format("1: {}\n", message));
     EXPECT_TRUE(route_of(snapshot, "GET h/good"));
   }
   snapshot = compile_gateway({good}, snapshot);
-  EXPECT_EQ(faults_of(*snapshot), "");
+  EXPECT_EQ(faults(*snapshot), "");
 }
 
 TEST(CompileGateway, routes_wait_for_their_entry_and_survive_its_changes) {
@@ -93,7 +88,7 @@ TEST(CompileGateway, routes_wait_for_their_entry_and_survive_its_changes) {
 
 TEST(CompileGateway, of_two_listeners_with_one_name_the_first_has_it) {
   const auto snapshot = compile_gateway({put_entry(7, {"a.example", "a.example"})});
-  EXPECT_EQ(faults_of(*snapshot), "7: listener 'l1' is left out: its host name 'a.example' is that of listener 'l0'\n");
+  EXPECT_EQ(faults(*snapshot), "7: listener 'l1' is left out: its host name 'a.example' is that of listener 'l0'\n");
 }
 
 TEST(CompileGateway, every_piece_names_the_object_that_declares_it) {
@@ -121,6 +116,33 @@ TEST(CompileGateway, every_piece_names_the_object_that_declares_it) {
   EXPECT_EQ(snapshot->find_route(id(8))->origin.by, by);
 }
 
+TEST(CompileGateway, filters_and_plugins_of_a_route_are_in_its_chain) {
+  install_test_kinds();
+  const auto chain_of = [](const SnapshotPtr& snapshot) {
+    std::string out;
+    if (const auto* chain = snapshot->chain(snapshot->find_route(id(1))))
+      for (const auto& plugin : chain->plugins) out += fmt::format("{} ", plugin->kind->name);
+    return out;
+  };
+  const std::vector plain{put_gateway_route(1, {.services = {{5, 1}}})};
+  const std::vector filtered{put_gateway_route(1, {.services = {{5, 1}}, .filters = true})};
+  auto snapshot = compile_plugins({put_service(5, R"({"host":"h"})")}, nullptr, plain);
+  EXPECT_FALSE(snapshot->chain(snapshot->find_route(id(1))));
+  snapshot = compile_plugins({}, snapshot, filtered);
+  EXPECT_EQ(chain_of(snapshot), "filters ");
+  EXPECT_EQ(snapshot->plugins(), 0u);  // nobody configured it
+  snapshot = compile_plugins({put_plugin(8, "high", {.route = 1})}, snapshot);
+  EXPECT_EQ(chain_of(snapshot), "filters high ");
+  snapshot = compile_plugins({put_plugin(9, "low", {.service = 5})}, snapshot);
+  EXPECT_EQ(chain_of(snapshot), "filters high low ");
+  snapshot = compile_plugins({drop<model::Plugin>(8)}, snapshot, plain);
+  EXPECT_EQ(chain_of(snapshot), "low ");
+  snapshot = compile_plugins({}, snapshot, filtered);
+  EXPECT_EQ(chain_of(snapshot), "filters low ");
+  snapshot = compile_plugins({}, snapshot, std::vector{drop_gateway(1)});
+  EXPECT_FALSE(snapshot->find_route(id(1)));
+}
+
 TEST(CompileSources, of_upstreams_with_one_name_kubernetes_goes_before_the_database_and_that_before_the_file) {
   const auto by = std::make_shared<const model::DeclaredBy>(model::DeclaredBy{"WeirUpstream", "ns/u", 1});
   auto of_kube = put_upstream(3, R"({"name":"u"})");
@@ -128,18 +150,18 @@ TEST(CompileSources, of_upstreams_with_one_name_kubernetes_goes_before_the_datab
   auto snapshot = compile(nullptr, {put_upstream(1, R"({"name":"u"})")}, "file");
   snapshot = compile(snapshot, {put_upstream(2, R"({"name":"U"})")}, "postgres");
   EXPECT_EQ(snapshot->find_backend("u")->origin.source, "postgres");
-  EXPECT_EQ(faults_of(*snapshot),
+  EXPECT_EQ(faults(*snapshot),
             "1: its name 'u' is that of upstream 00000000-0000-0000-0000-000000000002 of postgres\n");
   snapshot = compile(snapshot, {of_kube}, "kube");
   EXPECT_EQ(snapshot->find_backend("u")->origin.source, "kube");
   EXPECT_EQ(
-      faults_of(*snapshot),
+      faults(*snapshot),
       "1: its name 'u' is that of WeirUpstream ns/u of kube\n2: its name 'u' is that of WeirUpstream ns/u of kube\n");
   snapshot = compile(snapshot, {drop<model::Upstream>(3)}, "kube");
   EXPECT_EQ(snapshot->find_backend("u")->origin.source, "postgres");
   snapshot = compile(snapshot, {drop<model::Upstream>(2)}, "postgres");
   EXPECT_EQ(snapshot->find_backend("u")->origin.source, "file");
-  EXPECT_EQ(faults_of(*snapshot), "");
+  EXPECT_EQ(faults(*snapshot), "");
 }
 
 }  // namespace

@@ -152,8 +152,7 @@ std::shared_ptr<const CompiledUpstream> Compiler::upstream_of(const std::string&
     return false;
   });
   if (all.empty()) return nullptr;
-  const auto rank = [](const auto& upstream) { return rank_of_source(upstream->origin.source); };
-  const auto winner = *std::ranges::min_element(all, {}, rank);
+  const auto winner = first_of_name(all);
   for (const auto& upstream : all) {
     if (upstream == winner)
       clear_fault("upstreams", upstream->origin.id, Cause::relation);

@@ -3,6 +3,7 @@
 //
 // Works on its own copy of the tables: what it writes first is copied, from then on it is changed in place.
 #pragma once
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <set>
@@ -17,14 +18,19 @@
 namespace weir::snapshot {
 
 // A fault's place: by kind of object, id and cause. An object may be faulty by itself and lack its parent, too.
-enum class Cause : char { itself = 0, relation = 1 };
+enum class Cause : char { itself = 0, relation = 1, name = 2 };
 
 std::string id_bytes(const Uuid&);
 std::string pair_key(const Uuid& first, const Uuid& second);
 // Objects of one name, in the order of their ids.
 std::string name_key(const std::string& name, const Uuid&);
-// Of two objects of one name, the one whose rank is lower is in force: Kubernetes', the database's, the file's.
+// Of objects of one name, in the order of their ids, the one that is in force: Kubernetes' goes before the database's,
+// that before the file's.
 int rank_of_source(std::string_view source);
+template <class Pointer>
+Pointer first_of_name(const std::vector<Pointer>& all) {
+  return *std::ranges::min_element(all, {}, [](const auto& each) { return rank_of_source(each->origin.source); });
+}
 // "upstream <id> of postgres", or "WeirUpstream a/b of kube".
 std::string in_words(const Origin&, std::string_view what);
 
@@ -68,6 +74,14 @@ class Compiler {
   void remove_route(const CompiledRoute&);
   void report_missing_service(const CompiledRoute&);
 
+  // compile_certificates.cpp
+  void apply_certificate(const store::Change&);
+  void apply_sni(const store::Change&);
+  void settle_sni(const std::string& name);
+  template <class Visit>
+  void each_sni_of(const Uuid& certificate, Visit&&);
+  void report_missing_certificate(const CompiledSni&);
+
   // compile_gateway.cpp
   void apply_gateway(const model::GatewayChange&);
   void apply_entry(const model::GatewayChange&);
@@ -96,7 +110,7 @@ class Compiler {
   std::uint64_t revision_;
   std::shared_ptr<Tables> tables_;
   Tables& t_;
-  std::set<std::string> touched_names_;
+  std::set<std::string> touched_names_, touched_snis_;
   std::vector<std::string> left_names_;
   std::set<Uuid> left_services_;
   std::set<Uuid> stale_services_, stale_routes_;  // whose chains must be made anew

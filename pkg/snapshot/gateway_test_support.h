@@ -34,6 +34,7 @@ struct RouteSpec {
   std::string order = {};
   std::vector<std::pair<std::uint32_t, std::uint32_t>> services = {};  // number, weight
   std::uint32_t listener = listener_number, entry = entry_number;
+  bool filters = false;
 };
 
 inline model::GatewayChange put_gateway_route(std::uint32_t number, const RouteSpec& spec) {
@@ -50,6 +51,7 @@ inline model::GatewayChange put_gateway_route(std::uint32_t number, const RouteS
   route->method = spec.method;
   route->headers = spec.headers;
   route->queries = spec.queries;
+  if (spec.filters) route->filters = std::make_shared<const model::Filters>();
   for (const auto& [service, weight] : spec.services)
     route->services.push_back({service == 0 ? Uuid{} : id(service), weight, nullptr});
   return {id(number), nullptr, std::move(route)};

@@ -40,6 +40,11 @@ std::shared_ptr<const Chain> chain_of(std::vector<std::shared_ptr<const PluginIn
   return chain;
 }
 
+// The filters of a route: nobody configured them.
+bool is_internal(const CompiledPlugin& plugin) {
+  return plugin.origin.kind != "plugins";
+}
+
 bool has_any_under(const Radix<PluginPtr>& plugins, const Uuid& parent) {
   return !plugins.empty() && plugins.for_each_under(Nibbles(parent), [](const PluginPtr&) { return true; });
 }
@@ -86,8 +91,10 @@ PluginPtr PluginTable::find(const Uuid& id) const {
 void PluginTable::insert(const PluginPtr& plugin) {
   const auto& id = plugin->origin.id;
   by_id_.edit(Nibbles(id)) = plugin;
-  size_++;
-  kinds_.edit(Bytes{plugin->kind->name})++;
+  if (!is_internal(*plugin)) {
+    size_++;
+    kinds_.edit(Bytes{plugin->kind->name})++;
+  }
   if (!plugin->http && !plugin->https) return;  // of grpc only: never runs, and nothing gives way to it
   const auto put = [&](Radix<PluginPtr>& plugins, const Uuid& parent) {
     plugins.edit(Nibbles(std::string(bytes_of(parent)).append(bytes_of(id)))) = plugin;
@@ -114,6 +121,7 @@ void PluginTable::erase(const CompiledPlugin& plugin) {
   drop(of_service_, kept->service);
   global_.erase(Nibbles(id));
   by_id_.erase(Nibbles(id));
+  if (is_internal(*kept)) return;
   size_--;
   if (--kinds_.edit(Bytes{kept->kind->name}) == 0) kinds_.erase(Bytes{kept->kind->name});
 }

@@ -79,9 +79,17 @@ inline store::Change put_plugin(std::uint32_t number, std::string_view name, con
   return put<model::Plugin>(number, json + "}");
 }
 
-inline SnapshotPtr compile_plugins(const store::Changes& changes, const SnapshotPtr& previous = nullptr) {
+// In place of the Gateway API's filters.
+inline std::unique_ptr<const plugin::Plugin> make_test_filters(const model::GatewayRoute& route) {
+  return route.filters ? std::make_unique<plugin::Plugin>() : nullptr;
+}
+
+inline SnapshotPtr compile_plugins(const store::Changes& changes, const SnapshotPtr& previous = nullptr,
+                                   std::span<const model::GatewayChange> gateway = {}) {
   static plugin::Services services({}, nullptr);
-  return compile_with(previous, changes, "test", &services, {find_test_kind});
+  static const PluginMakers makers{find_test_kind, &test_kind<5>("filters", 2000, plugin::phase_access),
+                                   make_test_filters};
+  return compile_with(previous, changes, "test", &services, makers, gateway);
 }
 
 inline std::uint32_t number_of(const PluginInstance& plugin) {

@@ -16,8 +16,19 @@ const model::Entry* Snapshot::entry(const Uuid& id) const {
   return entry ? (*entry)->declared.get() : nullptr;
 }
 
-ssl_ctx_st* Snapshot::tls_context(const Uuid&, std::string_view) const {
-  return nullptr;  // no certificates
+ssl_ctx_st* Snapshot::tls_context(const Uuid& entry, std::string_view sni) const {
+  const LowerName name(sni);
+  if (entry == Uuid{}) return tables_->tls.find(name.view());
+  const auto* found = tables_->gateway.entries.find(Nibbles(entry));
+  const auto* listener = found ? (*found)->listener(name.view()) : nullptr;
+  if (!listener) return nullptr;
+  ssl_ctx_st* first = nullptr;
+  for (const auto& id : listener->certificates) {
+    auto* context = tables_->tls.find(id);
+    if (context && listener->certificates.size() > 1 && is_for(context, name.view())) return context;
+    if (!first) first = context;
+  }
+  return first;
 }
 
 const Service* Snapshot::service(Slot slot) const {

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 
+#include "snapshot/certificates.h"
 #include "snapshot/compiled_route.h"
 #include "snapshot/gateway_router.h"
 #include "snapshot/plugin_table.h"
@@ -87,6 +88,7 @@ struct Snapshot::Tables {
   Radix<std::shared_ptr<const CompiledTarget>> targets_of_upstream;
 
   GatewayTables gateway;
+  CertificateTables tls;
 
   Radix<std::shared_ptr<const Fault>> faults;  // by kind, id, cause
 

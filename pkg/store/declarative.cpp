@@ -25,11 +25,9 @@ using model::Field;
 using model::Problem;
 using model::Type;
 
-// Kong's entities that this version has no declaration for. They are refused by name: a file that asks for a
-// certificate must not be served without it.
+// Kong's entities that this version has no declaration for. They are refused by name: a file that asks for a vault must
+// not be served without it.
 constexpr std::string_view unsupported_kinds[] = {"acme_storage",
-                                                  "ca_certificates",
-                                                  "certificates",
                                                   "clustering_data_planes",
                                                   "consumer_group_consumers",
                                                   "consumer_group_plugins",
@@ -46,7 +44,6 @@ constexpr std::string_view unsupported_kinds[] = {"acme_storage",
                                                   "parameters",
                                                   "ratelimiting_metrics",
                                                   "sessions",
-                                                  "snis",
                                                   "vaults",
                                                   "workspaces"};
 

@@ -80,7 +80,9 @@ Sql<> make_base(Database& db) {
 }
 
 // Never renamed, never reordered; a new one goes to the end.
-constexpr Migration migrations[] = {{"000_base", make_base}, {"001_consumers_plugins_credentials", complete_tables}};
+constexpr Migration migrations[] = {{"000_base", make_base},
+                                    {"001_consumers_plugins_credentials", complete_tables},
+                                    {"002_certificates", complete_tables}};
 
 // The steps that the file has seen; nothing when it is a new, empty file.
 Result<std::vector<std::string>> executed_in(Database& db) {

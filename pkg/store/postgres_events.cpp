@@ -33,7 +33,8 @@ class List {
   }
   void add(const RowChange& change) {
     const auto& schema = *change.schema;
-    for (const auto& key : change_of(change).keys) add(channel_of(schema), key + workspace_);
+    for (const auto& key : change_of(change).keys)
+      add(channel_of(schema), schema.workspaced() ? key + workspace_ : key);
     const Object& entity = change.now ? *change.now : *change.before;
     if (schema.name() == "routes" || (schema.name() == "services" && operation(change) == "update"))
       add(core_channel, "router:version");
@@ -41,6 +42,12 @@ class List {
     if (schema.name() == "upstreams")
       add("balancer:upstreams", fmt::format("{}:{}:{}:{}", operation(change), workspace_, change.id.text(),
                                             model::text_of(model::value_of(entity, "name"))));
+    if (schema.name() == "snis") {  // Kong looks them up by name
+      for (const auto* row : {change.before ? &*change.before : nullptr, change.now ? &*change.now : nullptr})
+        if (row)
+          if (const auto name = model::text_of(model::value_of(*row, "name")); !name.empty())
+            add(core_channel, fmt::format("snis:{}", name));
+    }
     if (schema.name() == "targets")
       add("balancer:targets", fmt::format("{}:{}", operation(change), foreign_id(entity, "upstream")));
   }

@@ -174,13 +174,13 @@ Outcome<std::optional<Object>> PostgresStore::find_by(const Schema& schema, std:
   if (has_nul(value)) return std::optional<Object>{};
   auto condition = fmt::format("\"{}\" = $1", declared->name);
   std::vector<PostgresValue> values{std::string(value)};
-  if (declared->unique) {
+  if (declared->unique && schema.workspaced()) {
     // By its index, which begins with the workspace.
     auto space = workspace(primary_);
     if (!space) return std::unexpected(std::move(space.error()));
     values.emplace_back(std::move(*space));
     condition += " AND ws_id = $2";
-  } else if (parent != nullptr) {
+  } else if (!declared->unique && parent != nullptr) {
     for (const auto& key : schema.fields())
       if (key.type == model::Type::foreign && key.cascade) {
         values.emplace_back(parent->text());
@@ -200,7 +200,7 @@ Outcome<std::vector<Object>> PostgresStore::find_all(const Schema& schema, std::
   if (has_nul(value) || (!declared->unique && !Uuid::parse(value))) return out;
   auto sql = fmt::format("{} WHERE {} AND \"{}\" = $1", table.select(), table.live(), table.column_of(*declared));
   std::vector<PostgresValue> values{std::string(value)};
-  if (declared->unique) {
+  if (declared->unique && schema.workspaced()) {
     auto space = workspace(primary_);
     if (!space) return std::unexpected(std::move(space.error()));
     values.emplace_back(std::move(*space));

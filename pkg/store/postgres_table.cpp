@@ -163,7 +163,7 @@ PostgresTable::PostgresTable(const model::Schema& schema) : schema_(&schema) {
     at++;
     add(column, write_expression(field, at), &field);
   }
-  add("\"ws_id\"", fmt::format("${}", ++at), nullptr);
+  if (schema.workspaced()) add("\"ws_id\"", fmt::format("${}", ++at), nullptr);
   if (!schema.cache_key().empty()) add("\"cache_key\"", fmt::format("${}", ++at), nullptr);
 
   select_ = fmt::format("SELECT {} FROM \"{}\"", read, schema.name());
@@ -201,7 +201,7 @@ Result<std::vector<PostgresValue>> PostgresTable::values(const Object& entity, s
     if (value != nullptr && !print(field, *value, slot))
       return fail("{}: a value with the character NUL cannot be stored", field.name);
   }
-  out.emplace_back(workspace);
+  if (schema_->workspaced()) out.emplace_back(workspace);
   if (!schema_->cache_key().empty()) out.emplace_back(cache_key(*schema_, entity).append(workspace));
   return out;
 }

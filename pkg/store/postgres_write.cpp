@@ -248,6 +248,10 @@ Outcome<void> PostgresStore::list_children(const PostgresTable& parent, std::str
         done.push_back({&child.schema(), Uuid::parse(child_id).value_or(Uuid{}),
                         entity ? std::optional(std::move(*entity)) : std::nullopt, std::nullopt});
       }
+      // Kong deletes these by itself, too: their reference has no ON DELETE CASCADE.
+      if (child.name() == "snis")
+        if (auto deleted = run("DELETE FROM snis WHERE certificate_id = $1", {std::string(id)}); !deleted)
+          return deleted;
     }
   }
   return {};
@@ -319,12 +323,12 @@ Outcome<PostgresStore::Held> PostgresStore::read_held() {
 // So that two rows can exchange their names: the row keeps its place, its unique values are free for another one.
 Outcome<void> PostgresStore::release_unique(const PostgresTable& table, std::string_view id) {
   std::string sets;
-  const auto add = [&](std::string_view column) {
-    sets += fmt::format("{}\"{}\" = NULL", sets.empty() ? "" : ", ", column);
+  const auto add = [&](std::string_view column, std::string_view value) {
+    sets += fmt::format("{}\"{}\" = {}", sets.empty() ? "" : ", ", column, value);
   };
-  if (!table.schema().cache_key().empty()) add("cache_key");
+  if (!table.schema().cache_key().empty()) add("cache_key", "NULL");
   for (const auto& field : table.schema().fields())
-    if (field.unique) add(field.name);
+    if (field.unique) add(field.name, "id::text");  // not NULL, which Kong's tables do not all take
   if (sets.empty()) return {};
   return run(fmt::format("UPDATE \"{}\" SET {} WHERE id = $1", table.name(), sets), {std::string(id)});
 }

@@ -59,6 +59,7 @@ TEST_F(SqliteChildren, tables_come_to_a_file_of_the_first_version) {
     auto& db = static_cast<SqliteStore&>(*file).database();
     ASSERT_TRUE(db.execute("DROP TABLE acls; DROP TABLE basicauth_credentials; DROP TABLE keyauth_credentials;"
                            "DROP TABLE plugins; DROP TABLE consumers;"
+                           "DROP TABLE snis; DROP TABLE certificates; DROP TABLE ca_certificates;"
                            "UPDATE schema_meta SET last_executed = '000_base', executed = '[\"000_base\"]'")
                     .has_value());
   }
@@ -66,6 +67,7 @@ TEST_F(SqliteChildren, tables_come_to_a_file_of_the_first_version) {
   const auto alice = put(*file, consumers(), R"({"username":"alice"})");
   put(*file, acls(), child("consumer", alice, R"("group":"g")"));
   EXPECT_TRUE(file->find_by(services(), "name", "s")->has_value());
+  EXPECT_TRUE(file->page(model::schema<model::Sni>(), {})->rows.empty());
 }
 
 }  // namespace

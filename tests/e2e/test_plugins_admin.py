@@ -114,7 +114,7 @@ def test_consumers_and_their_credentials(weir):
     admin(node, "-X", "DELETE", "/consumers/bob", expect=204)
     for path in ("/key-auths", "/basic-auths", "/acls"):
         assert admin(node, path) == {"data": [], "next": None}
-    for path in ("/certificates", "/consumer_groups", "/workspaces", "/hmac-auths"):
+    for path in ("/consumer_groups", "/workspaces", "/hmac-auths"):
         admin(node, path, expect=404)
 
 
