@@ -389,7 +389,7 @@ TEST_F(Entities, answer_head_options_and_wrong_methods) {
   EXPECT_EQ(ask(*api, "OPTIONS", "/none").status, 404u);
   EXPECT_EQ(ask(*api, "DELETE", "/services").status, 405u);
   EXPECT_EQ(ask(*api, "BREW", "/services").body, R"({"message":"Method not allowed"})");
-  for (const auto* path : {"/none", "/services/a/b", "/certificates", "/workspaces", "//services", "/services//"})
+  for (const auto* path : {"/none", "/services/a/b", "/vaults", "/workspaces", "//services", "/services//"})
     EXPECT_EQ(get(path).status, 404u) << path;
   EXPECT_EQ(get("/services/%zz").status, 400u);
   EXPECT_EQ(get("/services/%27%3BDROP").status, 400u) << "no such name can be";

@@ -18,11 +18,12 @@ admin::Request post(std::string body) {
 }
 
 TEST(Webhook, adds_a_sidecar_to_a_pod_that_asks_for_it) {
-  const auto answer = answer_webhook(
-      post(R"({"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"u-1","object":{
+  const auto answer =
+      answer_webhook(post(R"({"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"u-1",
+        "kind":{"group":"","version":"v1","kind":"Pod"},"object":{
         "apiVersion":"v1","kind":"Pod","metadata":{"name":"p","annotations":{"weir.dev/inject":"true"}},
         "spec":{"containers":[{"name":"app","image":"app","ports":[{"containerPort":8080}]}]}}}})"),
-      {.image = "example.com/weir:1"});
+                     {.image = "example.com/weir:1"});
   ASSERT_EQ(answer.status, 200u) << answer.body;
   const auto review = boost::json::parse(answer.body);
   const auto& response = review.at("response").as_object();

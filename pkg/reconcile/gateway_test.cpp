@@ -37,8 +37,8 @@ TEST(GatewayUnit, becomes_an_entry_for_each_port_of_its_listeners) {
       {name: b, port: 80, protocol: HTTP}, {name: c, port: 8080, protocol: HTTP, hostname: "*.example.com"}])"));
   const auto out = translated(view, {"infra", "many"});
   const auto ip = address(out);
-  EXPECT_EQ(entries(out), (std::vector{fmt::format("{}:80>80 plain a@foo.example.com b@", ip),
-                                       fmt::format("{}:8080>8080 plain c@*.example.com", ip)}));
+  EXPECT_EQ(entries(out), (std::vector{fmt::format("{}:8080>8080 plain c@*.example.com", ip),
+                                       fmt::format("{}:80>80 plain a@foo.example.com b@", ip)}));
   EXPECT_TRUE(ip.starts_with("198.18.128.")) << ip;
   EXPECT_EQ(state(out, "Accepted"), "True/Accepted");
   EXPECT_EQ(state(out, "Programmed"), "True/Programmed");

@@ -1,3 +1,5 @@
+#include "model/plugin_schemas.h"
+#include "model/schema_builder.h"
 #include "reconcile/gateway_test_support.h"
 #include "reconcile/http_route_filters.h"
 #include "reconcile/http_route_parents.h"
@@ -349,7 +351,11 @@ TEST(HttpRouteRules, never_skip_a_filter) {
   }
 }
 
+struct NoFields {};
+
 TEST(HttpRouteRules, have_plugins_of_their_own) {
+  static const auto schema = model::SchemaBuilder<NoFields>("correlation-id").build();
+  model::install_plugin_schemas({{"correlation-id", &schema.schema, true, 1}});
   auto view = gateway_view();
   view.put(R"(
 apiVersion: configuration.konghq.com/v1
@@ -367,6 +373,7 @@ plugin: correlation-id
   EXPECT_EQ(bound, std::vector<std::string>{routes(out)[0]->id.text()});
   EXPECT_EQ(routes(out)[0]->services.size(), 1u);
   EXPECT_TRUE(out.fault.empty()) << out.fault;
+  model::install_plugin_schemas({});
 }
 
 TEST(Durations, are_those_of_gep_2257) {
