@@ -46,7 +46,9 @@ TEST(Client, tells_the_reason_of_a_refusal_and_how_long_to_wait) {
 
 TEST(Client, gives_an_error_when_nobody_answers) {
   std::uint16_t port = 0;
-  { port = ScriptedServer([](const auto&, auto&) {}).port; }
+  {
+    port = ScriptedServer([](const auto&, auto&) {}).port;
+  }
   ClientForTests kube(fmt::format("http://127.0.0.1:{}", port));
   const auto answer = kube.request("GET", "/");
   ASSERT_FALSE(answer);
@@ -271,9 +273,9 @@ TEST_F(ClientExec, runs_the_plugin_once_for_all_requests_until_it_runs_out) {
   one.exec->env["EXPIRES"] = "2001-01-01T00:00:00Z";
   ClientForTests kube(one);
   EXPECT_EQ(kube.request("GET", "/").value().status, 200);
-  EXPECT_EQ(runs(), 2u);
   EXPECT_EQ(kube.request("GET", "/").value().status, 200);
-  EXPECT_EQ(runs(), 3u);
+  EXPECT_EQ(runs(), 2u) << "one that is over when it comes is used for a moment";
+  EXPECT_TRUE(eventually([&] { return kube.request("GET", "/").value().ok() && runs() == 3; }));
 }
 
 TEST_F(ClientExec, asks_the_plugin_again_after_a_401_but_not_for_ever) {
@@ -309,7 +311,7 @@ TEST_F(ClientExec, tells_what_is_wrong_with_a_plugin) {
 }
 
 TEST_F(ClientExec, goes_on_working_while_a_plugin_runs_and_ends_it_at_the_end) {
-  auto kube = std::make_unique<ClientForTests>(access("echo $$ >" + folder.path + "/pid; sleep 100"));
+  auto kube = std::make_unique<ClientForTests>(access("cd " + folder.path + "; echo $$ >new; mv new pid; sleep 100"));
   kube->on_thread([&] { kube->client->request("GET", "/", {}, {}, [](auto) {}); });
   ASSERT_TRUE(eventually([&] { return std::filesystem::exists(folder.path + "/pid"); }));
   EXPECT_EQ(kube->on_thread([] { return 7; }), 7);

@@ -8,7 +8,7 @@ namespace weir::kube {
 namespace {
 
 constexpr std::chrono::seconds exec_limit{10};
-constexpr std::chrono::seconds exec_pause{2};      // after a failed run
+constexpr std::chrono::seconds exec_pause{2};      // between runs
 constexpr std::chrono::seconds expiry_margin{10};  // a token that runs out while it is on its way is of no use
 
 // What is inline counts before the file, as in kubectl (but see read() for tokens).
@@ -60,7 +60,9 @@ Result<IdentityPtr> Credentials::now() {
   if (run_) return IdentityPtr();
   const auto now = Clock::now();
   if (access_.exec) {
-    const bool good = credential_ && (!credential_->expires ||
+    // What was just got is used even if it claims to be over (a clock may be wrong), else the plugin would run without
+    // end.
+    const bool good = credential_ && (!credential_->expires || now - credential_at_ < exec_pause ||
                                       *credential_->expires > std::chrono::system_clock::now() + expiry_margin);
     if (!good) {
       if (now - exec_failed_at_ < exec_pause && !exec_fault_.message.empty()) return std::unexpected(exec_fault_);
@@ -101,6 +103,7 @@ bool Credentials::step() {
   run_.reset();
   if (*ended) {
     credential_ = std::move(**ended);
+    credential_at_ = Clock::now();
     identity_.reset();
   } else {
     exec_failed_at_ = Clock::now();

@@ -46,6 +46,7 @@ class Credentials {
 
   std::unique_ptr<ExecRun> run_;
   std::optional<ExecCredential> credential_;  // of the plugin
+  Clock::time_point credential_at_{};
   Error exec_fault_;
   Clock::time_point exec_failed_at_{};
 };
