@@ -2,6 +2,7 @@
 #pragma once
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -171,6 +172,8 @@ class ScriptedServer {
       for (;;) {
         const int fd = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
         if (fd < 0) return;
+        const int no_delay = 1;  // as the real one
+        ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &no_delay, sizeof no_delay);
         std::lock_guard lock(mutex_);
         open_.push_back(fd);
         if (stopping_) ::shutdown(fd, SHUT_RDWR);

@@ -157,6 +157,12 @@ void Watch::on_line(std::string_view line) {
 }
 
 void Watch::on_error_event(const Event& event) {
+  // Routine: what it was at is compacted away. Only one that comes again and again has to wait.
+  const bool lived = Clock::now() - watching_since_ >= lived_well;
+  if (event.code == 410 && (lived || attempts_ == 0)) {
+    attempts_ = 1;
+    return list();
+  }
   Answer answer;
   answer.status = event.code;
   answer.body = boost::json::serialize(Object{{"message", event.message}});
@@ -165,13 +171,11 @@ void Watch::on_error_event(const Event& event) {
 
 void Watch::on_end(Result<Answer> answer) {
   stream_.reset();
+  const bool lived = Clock::now() - watching_since_ >= lived_well;
+  if (lived || heard_) attempts_ = 0;
   if (!answer) return failed(answer.error().message, Phase::away, {});
   if (!answer->ok()) return turned_away("watch", *answer);
-  if (Clock::now() - watching_since_ >= lived_well) {
-    attempts_ = 0;
-    return watch();
-  }
-  if (heard_) attempts_ = 0;
+  if (lived) return watch();
   retry(Phase::away, backoff());
 }
 
