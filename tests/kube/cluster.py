@@ -153,7 +153,7 @@ class Lab:
     def kill(self, program, number=signal.SIGKILL):
         """Ends one of the lab's programs (apiserver, etcd, controllers, node ...) at once."""
         pid = self.pid(program)
-        self.stopped[program] = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")
+        self.stopped[program] = command_line(pid)
         os.kill(pid, number)
         # Not our child: it is gone when its entry is, or when nobody has asked for its exit code yet.
         eventually(lambda: not alive(pid), f"end of {program}")
@@ -171,14 +171,34 @@ class Lab:
         def ready():
             with contextlib.suppress(OSError, AssertionError):
                 self.api.call("GET", "/readyz?exclude=poststarthook", expect=None)
-                return self.api.list("Namespace")
+                # Definitions are served some time after the rest.
+                return self.api.list("Namespace") and (self.api.find("CustomResourceDefinition", None, "weirroutes.weir.dev") is None
+                                                       or "items" in self.api.call("GET", api.path_of("WeirRoute")))
         eventually(ready, "API server", 60)
+
+    def commands(self):
+        """The command lines of the programs that run."""
+        return {p.name: command_line(self.pid(p.name)) for p in (self.folder / "run").iterdir() if alive(self.pid(p.name))}
+
+    def restore(self, program, command):
+        """Sees to it that the program runs with this command line."""
+        if alive(self.pid(program)) and command_line(self.pid(program)) == command:
+            self.thaw(program)
+            return
+        if alive(self.pid(program)):
+            self.kill(program)
+        self.stopped[program] = command
+        self.start(program, wait=False)
 
     def freeze(self, program):
         os.kill(self.pid(program), signal.SIGSTOP)
 
     def thaw(self, program):
         os.kill(self.pid(program), signal.SIGCONT)
+
+
+def command_line(pid):
+    return Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")
 
 
 def start_time(pid):

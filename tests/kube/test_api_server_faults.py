@@ -19,14 +19,19 @@ AWAY = float(os.environ.get("WEIR_KUBE_AWAY", "10"))
 @pytest.fixture
 def node(own_lab, tmp_path):
     made_node = cluster.Node(own_lab, tmp_path / "node", {"gateway_addresses": "198.18.128.0/24"})
-    yield made_node.start()
-    made_node.stop()
+    try:
+        yield made_node.start()
+    finally:
+        made_node.stop()
 
 
 @pytest.fixture
 def place(own_lab):
     name = own_lab.space("faults")
+    commands = dict(own_lab.commands())
     yield name
+    for program in ("etcd", "apiserver"):  # as a test that failed may have left them
+        own_lab.restore(program, commands[program])
     own_lab.wait_api()
     own_lab.drop(name)
 
@@ -71,7 +76,7 @@ def test_killed_under_load_and_restarted_with_changes_made_meanwhile(own_lab, no
         own_lab.stopped["apiserver"] = [b"7443" if a == b"6443" else a for a in command]
         own_lab.start("apiserver", wait=False)
         other = cluster.api.Api(cluster.NODE_IP, own_lab.folder / "pki" / "ca.crt", own_lab.api.token, port=7443)
-        eventually(lambda: quiet(lambda: other.list("Namespace")), "the other API server", 60)
+        eventually(lambda: quiet(lambda: other.list("WeirRoute")), "the other API server", 60)
         site.change(other)
         own_lab.kill("apiserver")
         while time.monotonic() < end:
