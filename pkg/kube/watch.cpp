@@ -136,6 +136,7 @@ void Watch::on_line(std::string_view line) {
   if (event->type == Event::Type::error) return on_error_event(*event);
   if (!heard_) {
     heard_ = true;
+    expired_ = false;
     well();
   }
   position_ = std::max(position_, event->revision);
@@ -157,12 +158,6 @@ void Watch::on_line(std::string_view line) {
 }
 
 void Watch::on_error_event(const Event& event) {
-  // Routine: what it was at is compacted away. Only one that comes again and again has to wait.
-  const bool lived = Clock::now() - watching_since_ >= lived_well;
-  if (event.code == 410 && (lived || attempts_ == 0)) {
-    attempts_ = 1;
-    return list();
-  }
   Answer answer;
   answer.status = event.code;
   answer.body = boost::json::serialize(Object{{"message", event.message}});
@@ -252,6 +247,8 @@ void Watch::turned_away(const char* verb, const Answer& answer) {
   const auto why = fmt::format("cannot {} {} in group \"{}\": {}", verb, kind.plural, kind.group, answer.reason());
   const bool behind = answer.status == 504 || answer.reason().find("Too large resource version") != std::string::npos;
   if (answer.status == 410 || behind) must_list_ = true;
+  // Routine: what it was at is compacted away. Only one that comes again and again has to wait.
+  if (answer.status == 410 && !std::exchange(expired_, true)) return list();
   if (answer.status == 404) return missing();
   if (answer.status == 403) {
     must_list_ = true;

@@ -96,7 +96,8 @@ class Watch {
 
   std::unique_ptr<Client::Stream> stream_;
   Clock::time_point watching_since_;
-  bool heard_ = false;  // an event on this stream
+  bool heard_ = false;    // an event on this stream
+  bool expired_ = false;  // since then it was said once that what it was at is too old
 
   unsigned attempts_ = 0, misses_ = 0;
   Clock::time_point first_refusal_{};
