@@ -283,7 +283,7 @@ Result<Access> service_account(const Environment& environment, const std::string
 }
 
 bool in_cluster(const Environment& environment) {
-  const std::string token = std::string(service_account_folder) + "/token";
+  const auto token = fmt::format("{}/token", service_account_folder);
   return !value(environment, "KUBERNETES_SERVICE_HOST").empty() && ::access(token.c_str(), R_OK) == 0;
 }
 

@@ -1,5 +1,6 @@
 #include "kube/moment.h"
 
+#include <algorithm>
 #include <charconv>
 #include <ctime>
 
@@ -33,7 +34,8 @@ std::optional<Moment> parse_time(std::string_view text) {
   if (year < 1970 || month < 1 || month > 12 || utc.tm_mday < 1 || utc.tm_mday > 31 || utc.tm_hour < 0 ||
       utc.tm_hour > 23 || utc.tm_min < 0 || utc.tm_min > 59 || utc.tm_sec < 0 || utc.tm_sec > 60)
     return std::nullopt;
-  utc.tm_year = year - 1900, utc.tm_mon = month - 1;
+  // Nanoseconds in 64 bits end in the year 2262; what lies so far ahead is "never" for us.
+  utc.tm_year = std::min(year, 2200) - 1900, utc.tm_mon = month - 1;
 
   std::size_t at = 19;
   std::int64_t micros = 0;

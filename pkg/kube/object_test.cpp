@@ -102,6 +102,7 @@ TEST(Moment, is_written_and_read_as_kubernetes_does) {
   EXPECT_EQ(parse_time("2026-01-02T15:04:05.000042Z"), moment);
   EXPECT_EQ(parse_time("2026-01-02T16:04:05.0000429+01:00"), moment);
   EXPECT_EQ(parse_time("2026-01-02T15:04:05Z"), moment - microseconds(42));
+  EXPECT_GT(parse_time("9999-12-31T23:59:59Z"), moment) << "no overflow";
   for (const auto* bad : {"", "2026-01-02", "2026-01-02T15:04:05", "2026-13-02T15:04:05Z", "2026-01-02T15:04:05+0100",
                           "2026-01-02T25:04:05Z", "20x6-01-02T15:04:05Z"})
     EXPECT_EQ(parse_time(bad), std::nullopt) << bad;
