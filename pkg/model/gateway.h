@@ -77,10 +77,18 @@ struct Filters {
   std::optional<Cors> cors;
 };
 
+// Whom a backend must be (BackendTLSPolicy): requests go to it by TLS only, its certificate is verified.
+struct BackendTls {
+  std::string hostname;                  // SNI; the certificate must be for it, unless `names` or `uris` are there:
+  std::vector<std::string> names, uris;  // then for one of these (subjectAltNames)
+  std::string authorities;               // PEM; empty: those of the system
+};
+
 struct WeightedService {
-  Uuid service;                            // nil: its share of requests is answered 500
-  std::uint32_t weight = 1;                // 0..1,000,000
-  std::shared_ptr<const Filters> filters;  // of this backend alone: header edits, mirrors; may be null
+  Uuid service;                                // nil: its share of requests is answered 500
+  std::uint32_t weight = 1;                    // 0..1,000,000
+  std::shared_ptr<const Filters> filters;      // of this backend alone: header edits, mirrors; may be null
+  std::shared_ptr<const BackendTls> tls = {};  // null: as the service says
 };
 
 // One match of one rule of an HTTPRoute: Gateway API order decides between them (exact path, longest prefix or regex,

@@ -42,16 +42,17 @@ Backends::~Backends() {
     if (state) drop(std::move(state));
 }
 
-Balancer* Backends::find(snapshot::Slot slot, bool tls, std::uint16_t port) {
+Balancer* Backends::find(snapshot::Slot slot, bool tls, std::uint16_t port, const UpstreamTlsPtr& peer) {
   if (slot < states_.size() && states_[slot]) {
     auto& state = *states_[slot];
     for (auto& balancer : state.balancers)
-      if (balancer->tls == tls && (state.backend->is_upstream || balancer->port == port)) return balancer.get();
+      if (balancer->tls == tls && balancer->peer == peer && (state.backend->is_upstream || balancer->port == port))
+        return balancer.get();
   }
-  return make(slot, tls, port);
+  return make(slot, tls, port, peer);
 }
 
-Balancer* Backends::make(snapshot::Slot slot, bool tls, std::uint16_t port) {
+Balancer* Backends::make(snapshot::Slot slot, bool tls, std::uint16_t port, const UpstreamTlsPtr& peer) {
   const auto* snapshot = context_.snapshot();
   const auto* backend = snapshot ? snapshot->backend(slot) : nullptr;
   if (!backend) return nullptr;
@@ -63,7 +64,8 @@ Balancer* Backends::make(snapshot::Slot slot, bool tls, std::uint16_t port) {
     state->identity = backend->is_upstream ? "u" + backend->origin.id.text() : "h" + backend->name;
     watch(*state);
   }
-  auto& balancer = *state->balancers.emplace_back(std::make_unique<Balancer>(tls, port));
+  if (peer) drop_outdated(*state);
+  auto& balancer = *state->balancers.emplace_back(std::make_unique<Balancer>(tls, port, peer));
   assign(*state, balancer);
   return &balancer;
 }
@@ -121,13 +123,23 @@ void Backends::unwatch(State& state) {
 // An exchange that still holds one of the balancers goes on with the addresses it had.
 void Backends::drop(std::unique_ptr<State> state) {
   unwatch(*state);
-  for (auto& balancer : state->balancers) {
-    balancer->pending_ = false;
-    wake(*balancer);
-    ++balancer->users;
-    retired_.push_back(std::move(balancer));
-    release(*retired_.back());
-  }
+  for (auto& balancer : state->balancers) retire(std::move(balancer));
+}
+
+void Backends::retire(std::unique_ptr<Balancer> balancer) {
+  balancer->pending_ = false;
+  wake(*balancer);
+  ++balancer->users;
+  retired_.push_back(std::move(balancer));
+  release(*retired_.back());
+}
+
+// Of policies that no route has any more: else each edit of a policy would leave a balancer behind.
+void Backends::drop_outdated(State& state) {
+  for (auto& balancer : state.balancers)
+    if (balancer->peer && balancer->peer.use_count() <= 1 + static_cast<long>(balancer->candidates_.size()))
+      retire(std::move(balancer));
+  std::erase(state.balancers, nullptr);
 }
 
 void Backends::release(Balancer& balancer) {
@@ -146,8 +158,9 @@ void Backends::assign(State& state, Balancer& balancer) {
     Candidate c;
     c.weight = weight;
     c.host = backend.host_header ? *backend.host_header : host_field(name, port, balancer.tls);
-    auto sni = without_port(c.host);
-    c.endpoint = &context_.pool.use(address, balancer.tls, balancer.tls && !text::is_ip(sni) ? sni : "");
+    auto sni = balancer.peer ? balancer.peer->server_name() : without_port(c.host);
+    if (!balancer.tls || text::is_ip(sni)) sni.clear();
+    c.endpoint = &context_.pool.use(address, balancer.tls, sni, balancer.peer);
     next.push_back(std::move(c));
   };
   for (const auto& target : backend.targets) {

@@ -36,7 +36,7 @@ class Balancer {
     const Candidate* candidate;
   };
 
-  Balancer(bool tls, std::uint16_t port) : tls(tls), port(port) {}
+  Balancer(bool tls, std::uint16_t port, UpstreamTlsPtr peer) : tls(tls), port(port), peer(std::move(peer)) {}
 
   Pick pick();
   // Passes over those in `tried` while there are others.
@@ -44,6 +44,7 @@ class Balancer {
 
   const bool tls;
   const std::uint16_t port;
+  const UpstreamTlsPtr peer;
   std::vector<Exchange*> waiting;  // for `pending` to end
   std::size_t users = 0;           // exchanges that hold it
 
@@ -60,7 +61,7 @@ class Backends {
   ~Backends();
 
   // The balancer of a backend of the current snapshot. Null: the slot is empty.
-  Balancer* find(snapshot::Slot, bool tls, std::uint16_t port);
+  Balancer* find(snapshot::Slot, bool tls, std::uint16_t port, const UpstreamTlsPtr& peer = any_peer);
   // `next` follows the snapshot of revision `seen`; null: nothing is kept.
   void adopt(const snapshot::Snapshot& next, std::uint64_t seen);
   void resolved(const std::string& name, net::ResolvedPtr);
@@ -80,7 +81,9 @@ class Backends {
     std::vector<State*> users;
   };
 
-  Balancer* make(snapshot::Slot, bool tls, std::uint16_t port);
+  Balancer* make(snapshot::Slot, bool tls, std::uint16_t port, const UpstreamTlsPtr& peer);
+  void retire(std::unique_ptr<Balancer>);
+  void drop_outdated(State&);
   void refresh(snapshot::Slot, const snapshot::Snapshot&);
   void drop(std::unique_ptr<State>);
   void watch(State&);

@@ -138,6 +138,7 @@ class Exchange {
   Epoch* epoch_ = nullptr;
   const snapshot::Route* route_ = nullptr;
   const snapshot::Service* service_ = nullptr;
+  const UpstreamTlsPtr* peer_ = &any_peer;           // whom the service must be; of the route
   snapshot::Slot service_slot_ = snapshot::no_slot;  // the route's, or the one of its services whose turn it was
   Balancer* balancer_ = nullptr;
   PluginHost* plugins_ = nullptr;  // null: there are none for this request

@@ -48,6 +48,13 @@ std::optional<std::string_view> router_host(std::string_view name, std::array<ch
   return std::string_view(out.data(), h);
 }
 
+// Whom the picked service must be. Services of one route that share a slot share that, too.
+const UpstreamTlsPtr* peer_of(const snapshot::Route& route, snapshot::Slot service) {
+  for (const auto& each : route.services)
+    if (each.service == service && each.tls) return &each.tls;
+  return &any_peer;
+}
+
 bool is_idempotent(std::string_view method) {
   return method != "POST" && method != "PATCH" && method != "LOCK";
 }
@@ -71,6 +78,7 @@ void Exchange::reset(Client& client) {
   route_ = nullptr;
   service_ = nullptr;
   service_slot_ = snapshot::no_slot;
+  peer_ = &any_peer;
   balancer_ = nullptr;
   plugins_ = nullptr;
   request_.clear();
@@ -177,6 +185,7 @@ bool Exchange::choose() {
   service_slot_ = route_->service;
   if (route_->gateway) {
     service_slot_ = context_.turns.pick(*route_, epoch_->snapshot->revision(), context_.random.next());
+    peer_ = peer_of(*route_, service_slot_);
     if (route_->request_timeout.count() > 0) {
       request_deadline_ms_ = context_.loop.now_ms() + ms(route_->request_timeout);
       watch_deadline();
@@ -209,7 +218,7 @@ const snapshot::Service* Exchange::service_of_route() const {
 void Exchange::hold_balancer() {
   if (balancer_) return;
   service_ = service_of_route();
-  if (service_) balancer_ = context_.backends.find(service_->backend, service_->tls, service_->port);
+  if (service_) balancer_ = context_.backends.find(service_->backend, service_->tls || *peer_, service_->port, *peer_);
   if (balancer_) context_.backends.hold(*balancer_);
 }
 

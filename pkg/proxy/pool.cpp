@@ -44,11 +44,12 @@ Pool::~Pool() {
   for (auto& [key, endpoint] : endpoints_) WEIR_ASSERT(endpoint->open == 0);
 }
 
-Endpoint& Pool::use(const net::Address& address, bool tls, const std::string& sni) {
+Endpoint& Pool::use(const net::Address& address, bool tls, const std::string& sni, const UpstreamTlsPtr& peer) {
   std::string key(reinterpret_cast<const char*>(&address.storage), address.size());
   if (tls) key.append("s").append(sni);
+  if (peer) key.append("v").append(peer->key());
   auto& place = endpoints_[key];
-  if (!place) place = std::make_unique<Endpoint>(Endpoint{key, address, tls, sni, {}, 0, 0});
+  if (!place) place = std::make_unique<Endpoint>(Endpoint{key, address, tls, sni, peer, {}, 0, 0});
   ++place->users;
   return *place;
 }
@@ -103,11 +104,12 @@ bool Pool::proceed(Upstream& u) {
     u.connected = true;
   }
   if (!u.endpoint().tls) return u.ready = true;
-  if (!u.ssl && (!context_.tls_client || !net::begin_tls_client(u, context_.tls_client, u.endpoint().sni)))
-    return false;
+  const auto* peer = u.endpoint().peer.get();
+  auto* tls = peer ? peer->context() : context_.tls_client;
+  if (!u.ssl && (!tls || !net::begin_tls_client(u, tls, u.endpoint().sni))) return false;
   auto state = net::handshake(u);
-  u.ready = state == net::Handshake::done;
-  return state != net::Handshake::failed;
+  u.ready = state == net::Handshake::done && (!peer || peer->accepts(u));
+  return u.ready || state == net::Handshake::again;
 }
 
 void Pool::keep(Upstream& u) {

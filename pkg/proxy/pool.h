@@ -4,12 +4,14 @@
 // configuration that keeps the address. An idle connection that speaks or hangs up is closed by that very event.
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "net/connection.h"
 #include "net/resolver.h"
+#include "net/upstream_tls.h"
 
 namespace weir::proxy {
 
@@ -18,11 +20,16 @@ class Exchange;
 class Mirror;
 class Upstream;
 
+// Whom an upstream must be; null: its certificate is not verified.
+using UpstreamTlsPtr = std::shared_ptr<const net::UpstreamTls>;
+inline const UpstreamTlsPtr any_peer;
+
 struct Endpoint {
   std::string key;
   net::Address address;
   bool tls = false;
   std::string sni;
+  UpstreamTlsPtr peer;
   std::vector<Upstream*> idle;  // the warmest last
   std::size_t users = 0;        // candidates of balancers
   std::size_t open = 0;         // connections, idle ones included
@@ -55,7 +62,7 @@ class Pool {
   ~Pool();
 
   // The endpoint for an address; counted, so each use needs its release.
-  Endpoint& use(const net::Address&, bool tls, const std::string& sni);
+  Endpoint& use(const net::Address&, bool tls, const std::string& sni, const UpstreamTlsPtr& peer);
   void release(Endpoint&);
 
   // The warmest idle connection, or null.

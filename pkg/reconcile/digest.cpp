@@ -128,7 +128,12 @@ Digest digest_of(const model::GatewayRoute& route) {
   add(out, route.filters.get());
   out.begin(route.services);
   for (const auto& service : route.services) {
-    out.add(service.service).add(service.weight);
+    out.add(service.service).add(service.weight).add(service.tls != nullptr);
+    if (service.tls) {
+      out.add(service.tls->hostname).add(service.tls->authorities);
+      add(out, service.tls->names);
+      add(out, service.tls->uris);
+    }
     add(out, service.filters.get());
   }
   out.add(route.request_timeout.count()).add(route.backend_timeout.count());

@@ -10,8 +10,8 @@ std::vector<std::string_view> supported_features(const Settings& settings) {
   const bool pool = !settings.gateway_addresses.empty();
   // All of the suite's for Gateways and HTTPRoutes, in its order: what is not served is not claimed.
   const Feature all[] = {
-      {"BackendTLSPolicy", false},               // certificates of backends are not verified by this version
-      {"BackendTLSPolicySANValidation", false},  //
+      {"BackendTLSPolicy", true},
+      {"BackendTLSPolicySANValidation", true},
       {"Gateway", true},
       {"GatewayAddressEmpty", true},
       {"GatewayBackendClientCertificate", false},

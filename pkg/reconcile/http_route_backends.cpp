@@ -4,7 +4,7 @@
 #include <tuple>
 
 #include "base/text.h"
-
+#include "reconcile/backend_tls.h"
 #include "reconcile/gateway_fields.h"
 #include "reconcile/kong_plugins.h"
 #include "reconcile/reference_grants.h"
@@ -30,30 +30,13 @@ std::string unsupported_protocol(const Object& port) {
 
 }  // namespace
 
-std::optional<Name> policy_for(const Name& service, const std::string& port_name, View& view) {
-  using Key = std::tuple<bool, std::int64_t, Name>;  // of the whole Service, age, name
-  std::optional<Key> best;
-  view.each(kinds::backend_tls_policy, service.space, [&](const Name& name, const Object& policy) {
-    for (const auto& value : array_of(policy, {"spec", "targetRefs"})) {
-      const auto& target = object_in(value);
-      const auto section = text_of(target, "sectionName");
-      if (!refers_to(target, kinds::service, "", "") || text_of(target, "name") != service.name ||
-          (!section.empty() && section != port_name))
-        continue;
-      Key key{section.empty(), created_at(policy), name};
-      if (!best || key < *best) best = std::move(key);
-    }
-  });
-  return best ? std::optional(std::get<2>(*best)) : std::nullopt;
-}
-
 void RouteBackends::fail(std::string_view reason, std::string message) {
   if (!reason_.empty()) return;
   reason_ = reason;
   message_ = std::move(message);
 }
 
-Uuid RouteBackends::resolve(const Object& reference) {
+Uuid RouteBackends::resolve(const Object& reference, std::shared_ptr<const model::BackendTls>* tls) {
   const Name service{text_of(reference, "namespace", route_.space), text_of(reference, "name")};
   if (!refers_to(reference, kinds::service, "", "Service")) {
     fail("InvalidKind",
@@ -71,7 +54,8 @@ Uuid RouteBackends::resolve(const Object& reference) {
     fail("BackendNotFound", fmt::format("There is no Service {}.", service.text()));
     return {};
   }
-  return usable(service, *object, port) ? add(service, *object, static_cast<std::uint16_t>(port)) : Uuid{};
+  if (!usable(service, *object, port) || !secure(service, *object, port, tls)) return {};
+  return add(service, *object, static_cast<std::uint16_t>(port));
 }
 
 bool RouteBackends::usable(const Name& service, const Object& object, std::int64_t number) {
@@ -88,16 +72,25 @@ bool RouteBackends::usable(const Name& service, const Object& object, std::int64
     fail("UnsupportedProtocol", fmt::format("Service {}, port {}: {}.", service.text(), number, why));
     return false;
   }
-  // Requests that shall be encrypted must not go out in plain.
-  if (const auto policy = policy_for(service, text_of(*port, "name"), view_)) {
-    policies_.insert(*policy);
-    fail("UnsupportedProtocol",
-         fmt::format("Service {}, port {}: BackendTLSPolicy {} asks for TLS with verification, which this version does "
-                     "not support.",
-                     service.text(), number, policy->text()));
-    return false;
-  }
   return true;
+}
+
+// Requests that shall be encrypted must not go out in plain. False: they cannot go out at all.
+bool RouteBackends::secure(const Name& service, const Object& object, std::int64_t number,
+                           std::shared_ptr<const model::BackendTls>* tls) {
+  const auto policies = policies_of(service, view_);
+  for (const auto& each : policies) policies_.insert(each.name);
+  const auto* policy = in_force(policies, text_of(*port_of(object, number), "name"));
+  if (!policy) return true;
+  const auto there = view_.get(kinds::backend_tls_policy, policy->name);
+  const auto read = there ? read_policy(policy->name, *there, view_) : PolicyReading{};
+  if (read.tls && tls) return *tls = read.tls, true;
+  // The policy's own status says what is wrong with it; a route that refers to the Service is not at fault.
+  if (!tls)
+    fail("UnsupportedProtocol", fmt::format("Service {}, port {}: requests are not mirrored to a backend that "
+                                            "BackendTLSPolicy {} applies to.",
+                                            service.text(), number, policy->name.text()));
+  return false;
 }
 
 Uuid RouteBackends::add(const Name& service, const Object& object, std::uint16_t port) {

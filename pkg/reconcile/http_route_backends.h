@@ -1,5 +1,6 @@
 // The Services that a route's backendRefs mean, as entities.
 #pragma once
+#include <memory>
 #include <set>
 #include <string>
 
@@ -14,18 +15,21 @@ class RouteBackends {
   // Adds to the entities and backends of `out`.
   RouteBackends(const Name& route, View& view, Output& out) : route_(route), view_(view), out_(out) {}
 
-  // The entity "services" for a reference; nil when it cannot be used: its requests are answered 500.
-  Uuid resolve(const Object& reference);
+  // The entity "services" for a reference; nil when it cannot be used: its requests are answered 500. tls: set when a
+  // BackendTLSPolicy applies; null: the caller cannot obey one, such a Service is of no use to it then.
+  Uuid resolve(const Object& reference, std::shared_ptr<const model::BackendTls>* tls);
 
   // The first thing that was wrong: reason and message of the condition ResolvedRefs. Empty: nothing.
   const std::string& reason() const { return reason_; }
   const std::string& message() const { return message_; }
   void fail(std::string_view reason, std::string message);
-  // BackendTLSPolicies that apply to Services of the route.
+  // BackendTLSPolicies that name Services of the route.
   const std::set<Name>& policies() const { return policies_; }
 
  private:
   bool usable(const Name& service, const Object& object, std::int64_t port);
+  bool secure(const Name& service, const Object& object, std::int64_t port,
+              std::shared_ptr<const model::BackendTls>* tls);
   Uuid add(const Name& service, const Object& object, std::uint16_t port);
 
   const Name& route_;
@@ -35,9 +39,5 @@ class RouteBackends {
   std::set<Name> policies_;
   std::set<Uuid> added_;
 };
-
-// The BackendTLSPolicy in force for a port of a Service: one for that port before one for the whole Service, the older
-// before the younger. port_name: empty for a port without name.
-std::optional<Name> policy_for(const Name& service, const std::string& port_name, View&);
 
 }  // namespace weir::reconcile

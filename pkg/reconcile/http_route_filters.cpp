@@ -72,7 +72,7 @@ model::Cors cors(const Object& filter) {
 
 void add_mirror(model::Filters& out, const Object& filter, RouteBackends& backends) {
   model::Mirror mirror;
-  mirror.service = backends.resolve(object_of(filter, {"backendRef"}));
+  mirror.service = backends.resolve(object_of(filter, {"backendRef"}), nullptr);
   if (mirror.service.is_nil()) return;  // told by `backends`; the request itself goes on
   if (const auto percent = number_of(filter, "percent")) {
     mirror.numerator = static_cast<std::uint32_t>(*percent);

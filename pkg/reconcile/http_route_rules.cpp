@@ -93,7 +93,9 @@ Judged<void> read_backends(const Object& rule, RouteBackends& backends, Target& 
     auto filters = filters_of(array_of(reference, {"filters"}), true, backends);
     if (!filters) return std::unexpected(filters.error());
     const auto weight = static_cast<std::uint32_t>(number_of(reference, "weight").value_or(1));
-    out.services.push_back({backends.resolve(reference), weight, std::move(filters->filters)});
+    std::shared_ptr<const model::BackendTls> tls;
+    const auto service = backends.resolve(reference, &tls);
+    out.services.push_back({service, weight, std::move(filters->filters), std::move(tls)});
   }
   return {};
 }

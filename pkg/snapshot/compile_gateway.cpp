@@ -1,4 +1,5 @@
 // What the Gateway API declares: entries with their listeners, and the routes that are attached to those.
+#include "net/upstream_tls.h"
 #include "snapshot/compiler.h"
 
 namespace weir::snapshot {
@@ -56,13 +57,22 @@ void Compiler::apply_gateway_route(const model::GatewayChange& change) {
   add_gateway_route(std::move(*compiled));
 }
 
+// Null: its authorities cannot be used, of which the translation has told.
+std::shared_ptr<const net::UpstreamTls> Compiler::upstream_tls(const model::BackendTls& wanted) {
+  auto made = net::UpstreamTls::make({wanted.hostname, wanted.names, wanted.uris, wanted.authorities});
+  return made ? std::move(*made) : nullptr;
+}
+
 void Compiler::add_gateway_route(std::shared_ptr<CompiledGatewayRoute> compiled) {
   auto& route = compiled->route;
   const auto& id = route.origin.id;
   route.services.reserve(compiled->declared->services.size());
   for (const auto& each : compiled->declared->services) {
     const bool is_nil = each.service == Uuid{};
-    route.services.push_back({is_nil ? no_slot : refer_to_service(each.service).slot, each.weight});
+    auto slot = is_nil ? no_slot : refer_to_service(each.service).slot;
+    auto tls = each.tls ? upstream_tls(*each.tls) : nullptr;
+    if (each.tls && !tls) slot = no_slot;  // never in plain, and never to somebody that nobody vouches for
+    route.services.push_back({slot, each.weight, std::move(tls)});
     route.weights += each.weight;
   }
   if (compiled->service) route.service = route.services[0].service;

@@ -86,6 +86,7 @@ class Compiler {
   void apply_gateway(const model::GatewayChange&);
   void apply_entry(const model::GatewayChange&);
   void apply_gateway_route(const model::GatewayChange&);
+  static std::shared_ptr<const net::UpstreamTls> upstream_tls(const model::BackendTls&);
   void add_gateway_route(std::shared_ptr<CompiledGatewayRoute>);
   void remove_gateway_route(const CompiledGatewayRoute&);
   void check_services_of(const CompiledGatewayRoute&);

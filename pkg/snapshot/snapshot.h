@@ -24,6 +24,9 @@ namespace re2 {
 class RE2;
 }
 struct ssl_ctx_st;
+namespace weir::net {
+class UpstreamTls;
+}
 
 namespace weir::snapshot {
 
@@ -76,6 +79,7 @@ enum class PathHandling : std::uint8_t { v0, v1 };
 struct WeightedService {
   Slot service = no_slot;  // no_slot: answered 500
   std::uint32_t weight = 0;
+  std::shared_ptr<const net::UpstreamTls> tls = {};  // whom it must be; null: as the service says
 };
 
 struct Route {
