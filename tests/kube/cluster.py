@@ -48,7 +48,7 @@ class Lab:
     def __init__(self, folder=None):
         self.folder = Path(folder or tempfile.mkdtemp(prefix="weir-lab-"))
         self.counter = itertools.count(1)
-        self.stopped = {}  # programs that a test has stopped: their command lines
+        self.stopped, self.last = {}, {}  # command lines of programs that a test has stopped; of those it has started
         self.up()
 
     # ---- the whole lab
@@ -160,15 +160,25 @@ class Lab:
 
     def start(self, program, wait=True):
         """Starts again, as it was, what kill() has ended."""
+        self.last[program] = self.stopped.pop(program)
         with self.network(), open(self.folder / "log" / program, "ab") as log:
-            process = subprocess.Popen(self.stopped.pop(program), cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log,
+            process = subprocess.Popen(self.last[program], cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log,
                                        stderr=log, start_new_session=True)
         (self.folder / "run" / program).write_text(f"{process.pid} {start_time(process.pid)}\n")
-        if wait and program in ("apiserver", "etcd"):
+        if program == "etcd":
+            eventually(self.etcd_answers, "etcd", 60)  # an API server that starts before it may give up
+        if wait:
             self.wait_api()
+
+    def etcd_answers(self):
+        with contextlib.suppress(OSError):
+            return harness.request(2379, path="/health").status == 200
 
     def wait_api(self):
         def ready():
+            if "apiserver" in self.last and not alive(self.pid("apiserver")):  # it gives up when etcd is slow to answer; a kubelet would start it again
+                self.stopped["apiserver"] = self.last["apiserver"]
+                self.start("apiserver", wait=False)
             with contextlib.suppress(OSError, AssertionError):
                 self.api.call("GET", "/readyz?exclude=poststarthook", expect=None)
                 # Definitions are served some time after the rest.
