@@ -223,7 +223,10 @@ class Running : public Gateway {
           asio::post(io_, [work = std::make_shared<admin::Threads::Work>(std::move(work))] { (*work)(); });
         }};
     api_ = admin::Api::make(**store_, *node_, options_.admin, threads);
-    status_api_ = admin::make_status(**store_, *node_, options_.admin, threads);
+    // Probes and scrapers reach the status listener by the pod's address.
+    auto status_options = options_.admin;
+    status_options.loopback_only = false;
+    status_api_ = admin::make_status(**store_, *node_, status_options, threads);
     admin_ = admin::HttpServer::make(io_, options_.admin_http, [this](admin::Request request, admin::Respond respond) {
       api_->handle(std::move(request), std::move(respond));
     });

@@ -13,6 +13,7 @@ namespace weir::model::testing {
 
 struct PemSpec {
   std::string name = "test.example";  // common and alternative name
+  std::string uri = {};               // one more alternative name
   bool authority = false, rsa = false;
   long days = 10;  // until it runs out; negative: it has
 };
@@ -49,7 +50,7 @@ inline Pem make_pem(const PemSpec& spec = {}) {
     X509_add_ext(certificate, extension, -1);
     X509_EXTENSION_free(extension);
   };
-  add(NID_subject_alt_name, "DNS:" + spec.name);
+  add(NID_subject_alt_name, "DNS:" + spec.name + (spec.uri.empty() ? "" : ",URI:" + spec.uri));
   add(NID_basic_constraints, spec.authority ? "critical,CA:TRUE" : "critical,CA:FALSE");
   X509_sign(certificate, key.get(), EVP_sha256());
   return {pem_text([&](BIO* to) { return PEM_write_bio_X509(to, certificate); }), pem_text([&](BIO* to) {

@@ -203,7 +203,9 @@ spec: {ports: [{name: btls, port: 443, protocol: TCP}, {name: open, port: 80, pr
 apiVersion: gateway.networking.k8s.io/v1
 kind: BackendTLSPolicy
 metadata: {name: policy, namespace: infra}
-spec: {targetRefs: [{group: "", kind: Service, name: secured, sectionName: btls}], validation: {hostname: a.com}}
+spec:
+  targetRefs: [{group: "", kind: Service, name: secured, sectionName: btls}]
+  validation: {hostname: a.com, caCertificateRefs: [{group: "", kind: ConfigMap, name: nobody}]}
 )");
   const auto out = translated_route(
       view, fmt::format("parentRefs: [{{name: gate}}], rules: [{{backendRefs: [{}, {{name: two, port: 8080}}]}}]",
@@ -227,7 +229,7 @@ INSTANTIATE_TEST_SUITE_P(
                     BackendRow{"{name: far, namespace: web, port: 8080}", "False/RefNotPermitted", false},
                     BackendRow{"{name: one, port: 53}", "False/UnsupportedProtocol", false},
                     BackendRow{"{name: two, port: 8081}", "False/UnsupportedProtocol", false},
-                    BackendRow{"{name: secured, port: 443}", "False/UnsupportedProtocol", false},
+                    BackendRow{"{name: secured, port: 443}", "True/ResolvedRefs", false},
                     BackendRow{"{name: secured, port: 80}", "True/ResolvedRefs", true}));
 
 struct GrantRow {
@@ -383,25 +385,6 @@ TEST(Durations, are_those_of_gep_2257) {
     EXPECT_EQ(parse_duration(text).value_or(std::chrono::milliseconds(-1)).count(), ms) << text;
   for (const auto* bad : {"", "s", "1", "1.5s", "-1s", "123456s", "1h1m1s1ms1s", "1d", "1s ", "999999999999999999999s"})
     EXPECT_FALSE(parse_duration(bad)) << bad;
-}
-
-TEST(BackendTlsPolicyUnit, says_that_it_is_not_honoured) {
-  auto view = gateway_view();
-  view.put(R"(
-apiVersion: gateway.networking.k8s.io/v1
-kind: BackendTLSPolicy
-metadata: {name: policy, namespace: infra, generation: 2}
-spec: {targetRefs: [{group: "", kind: Service, name: one}], validation: {hostname: a.com}}
-)");
-  EXPECT_FALSE(translated(view, {"infra", "policy"}, kinds::backend_tls_policy).status) << "nobody uses it";
-  const auto route = translated_route(view, simple);
-  for (const auto& tell : route.tells) ++view.tells[std::string(tell.about.kind) + " " + tell.name.text()][tell.text];
-  const auto out = translated(view, {"infra", "policy"}, kinds::backend_tls_policy);
-  ASSERT_TRUE(out.status);
-  const auto& ancestors = array_of(*out.status, {"ancestors"});
-  ASSERT_EQ(ancestors.size(), 1u);
-  EXPECT_EQ(text_of(object_of(object_in(ancestors[0]), {"ancestorRef"}), "name"), "gate");
-  EXPECT_EQ(state(array_of(object_in(ancestors[0]), {"conditions"}), "Accepted"), "False/Invalid");
 }
 
 }  // namespace

@@ -11,7 +11,7 @@ std::vector<UnitKind> all_units() {
 }
 
 std::vector<Kind> followed_kinds() {
-  return {kinds::secret, kinds::config_map};
+  return {kinds::secret, kinds::config_map, kinds::custom_resource_definition};
 }
 
 std::string presence_lease(const Settings& settings) {

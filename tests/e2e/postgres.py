@@ -75,13 +75,17 @@ class Postgres:
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         return [self.process.pid, *map(int, children)]
 
-    def freeze(self):
+    def signal_all(self, number):
+        """Signals every process; a backend that ends meanwhile is no fault."""
         for pid in self.family():
-            os.kill(pid, signal.SIGSTOP)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def freeze(self):
+        self.signal_all(signal.SIGSTOP)
 
     def thaw(self):
-        for pid in self.family():
-            os.kill(pid, signal.SIGCONT)
+        self.signal_all(signal.SIGCONT)
 
     def log_file(self):
         return self.folder.parent / (self.folder.name + ".log")
