@@ -33,8 +33,10 @@ TEST(GatewayFilters, are_none_where_the_route_has_none) {
 TEST(GatewayFilters, cannot_be_configured_and_run_before_what_guards_the_route) {
   EXPECT_EQ(find_kind("gateway-filters"), nullptr);
   EXPECT_EQ(gateway_filters().name, "gateway-filters");
-  for (const auto* kind : kinds())
-    if (kind->name != "correlation-id") EXPECT_GT(gateway_filters().priority, kind->priority) << kind->name;
+  for (const auto* kind : kinds()) {
+    if (kind->name == "correlation-id") continue;
+    EXPECT_GT(gateway_filters().priority, kind->priority) << kind->name;
+  }
 }
 
 // --- redirects ---
