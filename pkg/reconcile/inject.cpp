@@ -146,7 +146,8 @@ object variable(std::string_view name, std::string value) {
 json::array environment(const Plan& plan, const Sidecar& sidecar) {
   auto listen = fmt::format("0.0.0.0:{} reuseport backlog=16384", sidecar.inbound_port);
   for (const auto& outbound : plan.outbound) listen += fmt::format(", 127.0.0.1:{} reuseport", outbound.port);
-  json::array out{variable("WEIR_DATABASE", "off"),
+  json::array out{variable("WEIR_PREFIX", "/var/lib/weir"),
+                  variable("WEIR_DATABASE", "off"),
                   variable("WEIR_KUBERNETES", "off"),  // the pod's account is the application's
                   variable("WEIR_PROXY_LISTEN", std::move(listen)),
                   variable("WEIR_ADMIN_LISTEN", "off"),

@@ -20,6 +20,7 @@ VALUES = {
         "replicas": 5, "autoscaling": {"enabled": True, "targetMemoryUtilizationPercentage": 80},
         "networkPolicy": {"enabled": True, "statusFrom": [{"namespaceSelector": {}}]}, "admin": {"enabled": True},
         "gatewayClass": {"create": True}, "ingressClass": {"default": True}, "gatewayAddresses": "198.18.130.0/24",
+        "sidecarInjector": {"enabled": True, "namespaceSelector": {"matchLabels": {"a": "b"}}},
         "podDisruptionBudget": {"minAvailable": 2}, "podAnnotations": {"a": "b"}, "priorityClassName": "high",
         "tolerations": [{"operator": "Exists"}], "nodeSelector": {"kubernetes.io/os": "linux"},
         "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"}],

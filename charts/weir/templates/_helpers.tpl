@@ -39,6 +39,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{ .Values.image.repository }}:{{ default .Chart.AppVersion .Values.image.tag }}
 {{- end }}
 
+{{- define "weir.webhookSecret" -}}
+{{- default (printf "%s-webhook" (include "weir.fullname" .)) .Values.sidecarInjector.secretName }}
+{{- end }}
+
 {{- /* What the chart itself sets; env.* of the values goes over it. */ -}}
 {{- define "weir.settings" -}}
 {{- $fullname := include "weir.fullname" . -}}
@@ -53,6 +57,12 @@ ingress_class: {{ .Values.ingressClass.name | quote }}
 ingress_controller: {{ .Values.ingressClass.controller | quote }}
 gateway_controller: {{ .Values.gatewayClass.controller | quote }}
 publish_service: {{ printf "%s-proxy" $fullname | quote }}
+{{- if .Values.sidecarInjector.enabled }}
+webhook_listen: {{ printf "0.0.0.0:%d ssl" (int .Values.sidecarInjector.port) | quote }}
+webhook_ssl_cert: /etc/weir/webhook/tls.crt
+webhook_ssl_cert_key: /etc/weir/webhook/tls.key
+sidecar_image: {{ include "weir.image" . | quote }}
+{{- end }}
 {{- with .Values.watchNamespace }}
 kubernetes_namespace: {{ . | quote }}
 {{- end }}
@@ -134,6 +144,9 @@ spec:
     {{- if .Values.admin.enabled }}
     - {name: admin, containerPort: {{ .Values.admin.port }}, protocol: TCP}
     {{- end }}
+    {{- if .Values.sidecarInjector.enabled }}
+    - {name: webhook, containerPort: {{ .Values.sidecarInjector.port }}, protocol: TCP}
+    {{- end }}
     - {name: status, containerPort: {{ .Values.status.port }}, protocol: TCP}
     # Ready: everything that was declared at the start is served. It stays so when the API server goes away.
     startupProbe:
@@ -160,11 +173,18 @@ spec:
     {{- end }}
     volumeMounts:
     - {name: prefix, mountPath: /var/lib/weir}
+    {{- if .Values.sidecarInjector.enabled }}
+    - {name: webhook, mountPath: /etc/weir/webhook, readOnly: true}
+    {{- end }}
     {{- with .Values.extraVolumeMounts }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
   volumes:
   - {name: prefix, emptyDir: {}}
+  {{- if .Values.sidecarInjector.enabled }}
+  - name: webhook
+    secret: {secretName: {{ include "weir.webhookSecret" . }}}
+  {{- end }}
   {{- with .Values.extraVolumes }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
