@@ -1,4 +1,5 @@
 """A real PostgreSQL of a test's own, in a temporary folder and on a free port. Standard library only."""
+import contextlib
 import os
 import shutil
 import signal
