@@ -33,6 +33,7 @@ constexpr milliseconds dns_ttl_min{1000};        // TTL 0 means "do not keep"; o
 constexpr milliseconds dns_ttl_max{86'400'000};  // a day, so that a mistake in a zone is not kept for years
 constexpr milliseconds hosts_ttl{5000};          // how soon a change of the hosts file is noticed
 constexpr milliseconds backoff_max{30'000};      // Kong retries failed names every 30 s
+constexpr milliseconds stale_retry_max{5'000};  // while a name's last good answer is in use: what has changed is missed
 constexpr int events_max = 32;
 
 class Descriptor {
@@ -300,7 +301,7 @@ class CaresResolver final : public Resolver {
         log::warn("DNS does not answer; the last good answer stays in use",
                   {{"name", name}, {"reason", stale.message}});
       publish(name, std::move(stale));
-      return schedule(job, std::min(wait, left));
+      return schedule(job, std::min({wait, left, std::max(first_wait, stale_retry_max)}));
     }
     state.fresh_until.reset();
     if (!old || old->state != State::failed)
