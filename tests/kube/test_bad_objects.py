@@ -8,7 +8,7 @@ import random
 import cluster
 import objects
 from api import made
-from harness import eventually
+from harness import eventually, request
 
 CHANGES = int(os.environ.get("WEIR_KUBE_CHANGES", "1000"))
 SEED = int(os.environ.get("WEIR_SEED", "1"))
@@ -95,8 +95,13 @@ def test_valid_changes_are_served_and_invalid_ones_say_why(lab, node, space, ser
             lab.wait_condition("WeirRoute", space, name, "weir.dev/Served")
     gone = {f"r{n}" for n in range(NAMES)} - set(stream.good) - set(stream.wrong)
     assert served > NAMES / 3 and told > 0 and gone
-    assert eventually(lambda: node.metrics()["weir_kube_faulty_units"] == len(stream.wrong),
-                      f"{len(stream.wrong)} faulty units; now {node.metrics()['weir_kube_faulty_units']}")
+    def faulty():
+        status = request(node.status_port, path="/status").body.decode()
+        return {name for name in (f"r{n}" for n in range(NAMES)) if f"{space}/{name}\"" in status}
+    try:
+        eventually(lambda: node.metrics()["weir_kube_faulty_units"] == len(stream.wrong), "")
+    except AssertionError:
+        raise AssertionError(f"faulty {faulty()}, not {set(stream.wrong)}; {request(node.status_port, path='/status').body}") from None
 
 
 def test_objects_with_nothing_in_them_that_they_refer_to(lab, node, space):
